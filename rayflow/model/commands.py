@@ -1,0 +1,66 @@
+"""What the scheduler wants, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rayflow.model.indexes import IndexSet, TaskKey
+from rayflow.model.records import Failure, Outcome, Segment
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sibling tasks of one step, launched together and performed one after another; a lone task is a batch of one.
+
+    `parent` is the step whose tasks led to these: for a join the split step that it closes, None for the start step.
+    `attempts` holds the attempt number of the tasks that are not at their first. In a fallback (`fallback_for` given: the failure that used up
+    the attempts) no user code runs: the task is recorded as caught.
+    """
+
+    id: int
+    step: str
+    indices: IndexSet
+    lap: int = 0
+    parent: str | None = None
+    attempts: Mapping[int, int] = field(default_factory=dict[int, int])
+    fallback_for: Failure | None = None
+
+    def attempt_of(self, index: int) -> int:
+        return self.attempts.get(index, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    batch: Batch
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Take over these committed tasks of the origin (`segment.run` names the owner of the bytes)."""
+
+    segment: Segment
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop a batch: softly after the task in progress, or (`is_hard`) at once, with its process."""
+
+    batch_id: int
+    is_hard: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run is over. `failed` and `failure` name the first task that failed for good, where one did."""
+
+    outcome: Outcome
+    why: str
+    failed: TaskKey | None = None
+    failure: Failure | None = None
+
+
+Command = Launch | Reuse | Cancel | Finish

@@ -1,0 +1,233 @@
+"""The error tree. Every message says who, what, where, and the way out.
+
+    RayflowException                     what a caller may catch
+    +-- UserError                        fix the flow, the call or the input; exit code 1 (usage errors: 2)
+    |   +-- LintWarn, InvalidNextException, UnhandledInMergeArtifactsException, MissingInMergeArtifactsException,
+    |   |   ParameterFieldFailed, ParameterFieldTypeMismatch, RayflowUnknownUser, RayflowTaggingError, ...
+    |   +-- RayflowNotFound, RayflowInvalidPathspec, RayflowNamespaceMismatch (also KeyError-free: containers raise KeyError)
+    +-- TaskFailedException              your code raised, died or timed out
+    |   +-- ArtifactUnserializable, TimeoutException, FailureHandledByCatch
+    +-- SystemFault                      ours, the disk's or the cluster's; `is_retryable` says whether again may help
+        +-- StoreFault: StoreMissing, StoreExists, StoreCorrupt, StoreReadOnly, StoreNewer
+        +-- RunOwnedElsewhere, RunFenced, ClusterFault
+
+Classes whose names Metaflow users know keep them, with `Rayflow` for `Metaflow`; `rayflow.exception` exports all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RayflowException(Exception):
+    """The root. `headline` opens the printed error; `file` and `line` say where, when that is known."""
+
+    headline = "Flow failed"
+
+    def __init__(self, message: str = "", line: int | None = None, file: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line_no = line
+        self.source_file = file
+
+    def __str__(self) -> str:
+        where = f"in file {self.source_file} " if self.source_file else ""
+        where += f"on line {self.line_no}" if self.line_no is not None else ""
+        return f"{self.message} ({where.strip()})" if where else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args, dict(self.__dict__)))
+
+
+def _rebuild(cls: type[RayflowException], args: tuple[object, ...], state: dict[str, object]) -> RayflowException:
+    error = cls.__new__(cls)
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class UserError(RayflowException):
+    """The flow, the call or the input is wrong; doing the same again cannot help."""
+
+
+class UsageError(UserError):
+    """A command line, parameter or option is wrong; exit code 2."""
+
+    headline = "Usage error"
+
+
+class LintWarn(UserError):
+    """The flow's graph breaks a rule."""
+
+    headline = "Validity checker found an issue"
+
+
+class InvalidNextException(UserError):
+    """`self.next` was called in a way that cannot be followed."""
+
+    headline = "Invalid self.next() transition detected"
+
+
+class InvalidDecoratorAttribute(UserError):
+    """A decorator was given an attribute that it does not know, or a value that it cannot take."""
+
+    headline = "Unknown decorator attribute"
+
+
+class UnknownStepDecoratorException(UserError):
+    headline = "Unknown step decorator"
+
+
+class DuplicateStepDecoratorException(UserError):
+    headline = "Duplicate decorators"
+
+
+class BadStepDecoratorException(UserError):
+    headline = "Syntax error"
+
+
+class ParameterFieldFailed(UserError):
+    headline = "Parameter field failed"
+
+
+class ParameterFieldTypeMismatch(UserError):
+    headline = "Parameter field with a mismatching type"
+
+
+class ExternalCommandFailed(UserError):
+    headline = "External command failed"
+
+
+class UnhandledInMergeArtifactsException(UserError):
+    """Artifacts differ between the inputs of a join. `artifact_names` has one entry per conflict."""
+
+    headline = "Unhandled artifacts in merge"
+
+    def __init__(self, message: str, artifact_names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.artifact_names = list(artifact_names)
+
+
+class MissingInMergeArtifactsException(UserError):
+    """`merge_artifacts(include=...)` names artifacts that no input has."""
+
+    headline = "Missing artifacts in merge"
+
+    def __init__(self, message: str, artifact_names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.artifact_names = list(artifact_names)
+
+
+class RayflowUnknownUser(UserError):
+    headline = "Unknown user"
+
+
+class RayflowNotFound(UserError):
+    """No such flow, run, step, task or artifact."""
+
+    headline = "Object not found"
+
+
+class RayflowInvalidPathspec(UserError):
+    headline = "Invalid pathspec"
+
+
+class RayflowNamespaceMismatch(UserError):
+    headline = "Object not in the current namespace"
+
+
+class RayflowDataMissing(UserError):
+    headline = "Data missing"
+
+
+class RayflowTaggingError(UserError):
+    headline = "Tagging failed"
+
+
+class UnsafeName(UserError):
+    """A name, id or key that could leave the root, or that no file system takes."""
+
+    headline = "Unsafe name"
+
+
+class TaskFailedException(RayflowException):
+    """The user's code raised, died or timed out."""
+
+    headline = "Step failure"
+
+
+class ArtifactUnserializable(TaskFailedException):
+    """A value cannot be stored: names the artifact, its type and the attribute at fault."""
+
+    headline = "Cannot pickle artifact"
+
+
+class TimeoutException(TaskFailedException):
+    """`@timeout` expired; raised inside the step."""
+
+    headline = "@timeout"
+
+
+class FailureHandledByCatch(TaskFailedException):
+    """Stands for the death of a process in the artifact that `@catch(var=...)` names."""
+
+    headline = "Task execution failed but @catch handled it"
+
+
+class SystemFault(RayflowException):
+    """Ours, the disk's or the cluster's fault."""
+
+    headline = "System fault"
+    is_retryable = False
+
+
+class StoreFault(SystemFault):
+    """A read or write under the root failed."""
+
+    headline = "Storage error"
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class StoreMissing(StoreFault):
+    """No object of that key."""
+
+    headline = "Object missing from the store"
+
+
+class StoreExists(StoreFault):
+    """Another writer created that key first."""
+
+    headline = "Object exists already"
+
+
+class StoreCorrupt(StoreFault):
+    """Bytes are not what was recorded; they are never returned as data."""
+
+    headline = "Damaged data"
+
+
+class StoreNewer(StoreFault):
+    """The root was written by a newer rayflow."""
+
+    headline = "Store is newer than this program"
+
+
+class RunOwnedElsewhere(SystemFault):
+    """Another process is running (or continuing) this run."""
+
+    headline = "Run is in progress elsewhere"
+
+
+class RunFenced(SystemFault):
+    """Another driver took this run over; nothing more can be acknowledged here."""
+
+    headline = "Run was taken over"
+
+
+class ClusterFault(SystemFault):
+    """Ray could not be started or reached, or cannot satisfy a need."""
+
+    headline = "Cluster error"

@@ -1,0 +1,75 @@
+"""Facts that the scheduler is told. Each is about a batch that it launched, or about the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rayflow.model.indexes import IndexSet
+from rayflow.model.records import Failure, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """These tasks of batch `batch_id` are done, and committed: `segment` says which, where they went, what they opened."""
+
+    batch_id: int
+    segment: Segment
+    slowest_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """Attempt `attempt` of one task of the batch failed, and the worker did not retry it itself (no attempt left, or a
+    delay is stated). The rest of the batch goes on."""
+
+    batch_id: int
+    index: int
+    attempt: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLost:
+    """The worker of the batch is gone. `suspect` is the task it was performing, as far as known; `is_exact` where
+    the worker's own progress word names it. Tasks already reported stay done."""
+
+    batch_id: int
+    failure: Failure
+    suspect: int | None = None
+    suspect_attempt: int = 0
+    is_exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
+    """The batch is over. Tasks of it that no event named are handed back, to be launched again."""
+
+    batch_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityChanged:
+    """How many tasks of each step fit the machine or cluster at once (steps not named: `default`), and how many
+    batches may be in flight beyond that so that no slot waits for the driver."""
+
+    default: int
+    by_step: Mapping[str, int]
+    ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The user or the system asked to stop, by signal `signal_number`."""
+
+    signal_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time has passed: delayed retries may be due."""
+
+
+Event = Completed | TaskFailed | BatchLost | BatchEnded | CapacityChanged | Interrupted | Ticked
+
+__all__ = ["BatchEnded", "BatchLost", "CapacityChanged", "Completed", "Event", "IndexSet", "Interrupted", "TaskFailed", "Ticked"]

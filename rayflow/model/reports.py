@@ -1,0 +1,70 @@
+"""What a worker tells its driver. Picklable values; a batch is a stream of them that ends with `BatchOver` or `WorkerDied`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rayflow.model.indexes import IndexSet
+from rayflow.model.records import Failure, Row, Taken
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarted:
+    """The worker took the batch up; its output goes to `logs/<log_name>.out` and `.err`, from these offsets on."""
+
+    batch_id: int
+    pid: int
+    node: str
+    log_name: str | None = None
+    out_begin: int = 0
+    err_begin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowsDone:
+    """Tasks of the batch that are done, not yet committed. Their rows are `rows`, or `columns`: one Arrow IPC stream
+    (see `store.packs`). `counts` are the numbers of splits of a foreach step, one per task."""
+
+    batch_id: int
+    indices: IndexSet
+    rows: tuple[Row, ...] = ()
+    columns: bytes | None = None
+    taken: Taken | None = None
+    counts: Sequence[int] | None = None
+    busy_s: float = 0.0
+    slowest_s: float = 0.0
+    caught: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """One attempt of one task failed; `is_retried` where the worker itself tries again."""
+
+    batch_id: int
+    index: int
+    attempt: int
+    failure: Failure
+    row: Row
+    is_retried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOver:
+    """The worker is through with the batch; what it did not report is handed back."""
+
+    batch_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """Said by the executor, for a worker that cannot speak any more."""
+
+    batch_id: int
+    failure: Failure
+    suspect: int | None = None
+    suspect_attempt: int = 0
+    is_exact: bool = False
+
+
+Report = BatchStarted | RowsDone | AttemptFailed | BatchOver | WorkerDied

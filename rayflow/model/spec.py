@@ -1,0 +1,67 @@
+"""A step's decorators, compiled to data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_RETRIES = 4
+"""Metaflow's limit of `@retry(times=...)`, kept so that attempts stay below 6 (first + retries + one fallback)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Up to `times` further attempts. `delay_s` is waited between them when the flow states it (`delay_is_stated`)."""
+
+    times: int = 0
+    delay_s: float = 0.0
+    delay_is_stated: bool = False
+
+    def delay_before(self, attempt: int) -> float:
+        """Seconds to wait before attempt number `attempt` (1 is the first retry)."""
+        return self.delay_s if self.delay_is_stated and attempt > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What happens to a task whose attempts are used up: it succeeds, and `var` (if any) holds the exception."""
+
+    var: str | None = None
+    print_exception: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a task needs: CPUs and GPUs (fractions allowed), memory in bytes (None: not reserved), custom Ray resources."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_nbytes: int | None = None
+    custom: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def is_default(self) -> bool:
+        return self == Resources()
+
+
+@dataclass(frozen=True, slots=True)
+class StepDecorator:
+    """A decorator as the graph lists it: name and plain attributes; `is_static` unless `--with` or a mutator added it."""
+
+    name: str
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_static: bool = True
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`."""
+
+    retry: Retry = Retry()
+    catch: Catch | None = None
+    timeout_s: float | None = None
+    resources: Resources = Resources()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_isolated: bool = False
+    decorators: tuple[StepDecorator, ...] = ()

@@ -209,6 +209,12 @@ class StoreCorrupt(StoreFault):
     headline = "Damaged data"
 
 
+class StoreReadOnly(StoreFault):
+    """The root cannot be written."""
+
+    headline = "Store is read-only"
+
+
 class StoreNewer(StoreFault):
     """The root was written by a newer rayflow."""
 

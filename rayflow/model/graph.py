@@ -41,7 +41,11 @@ class Node:
     `targets` are the steps that `self.next` names, in its order (a switch: the distinct targets in order of its cases).
     `sources` are the steps that lead here, in the flow's order of definition. `frames` are the enclosing splits,
     outermost first: a join's are those that remain open after it. `branches_expected` is, for a join, the number
-    of branches of the split it closes; 0 otherwise.
+    of branches of the split it closes (1 for a foreach); 0 otherwise.
+
+    What only the lint rules ask: `argument_count` (with `self`), the annotations `@step(start=True)` and `@step(end=True)`,
+    `is_parallel` (the step has `@parallel`), `next_line` (of its `self.next`, 0 where it ends without one) and
+    `malformed_next` (what cannot be understood about it, empty where nothing).
     """
 
     name: str
@@ -61,6 +65,27 @@ class Node:
     joined_by: str | None = None
     branches_expected: int = 0
     node_info: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    argument_count: int = 1
+    is_annotated_start: bool = False
+    is_annotated_end: bool = False
+    is_parallel: bool = False
+    next_line: int = 0
+    malformed_next: str = ""
+
+    @property
+    def type(self) -> str:
+        """The kind by its public name."""
+        return self.kind.value
+
+    @property
+    def out_funcs(self) -> list[str]:
+        """`targets` by the name that Metaflow users know."""
+        return list(self.targets)
+
+    @property
+    def in_funcs(self) -> list[str]:
+        """`sources` by the name that Metaflow users know."""
+        return list(self.sources)
 
     @property
     def is_join(self) -> bool:

@@ -11,7 +11,9 @@ from rayflow.model.records import Failure, Row, Taken
 
 @dataclass(frozen=True, slots=True)
 class BatchStarted:
-    """The worker took the batch up; its output goes to `logs/<log_name>.out` and `.err`, from these offsets on."""
+    """The worker took the batch up; its output goes to `logs/<log_name>.out` and `.err`, from these offsets on.
+
+    `progress` is the file on `node` that holds the worker's progress word (see `rayflow.executors.progress`)."""
 
     batch_id: int
     pid: int
@@ -19,6 +21,7 @@ class BatchStarted:
     log_name: str | None = None
     out_begin: int = 0
     err_begin: int = 0
+    progress: str = ""
 
 
 @dataclass(frozen=True, slots=True)

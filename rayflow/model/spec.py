@@ -47,11 +47,15 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class StepDecorator:
-    """A decorator as the graph lists it: name and plain attributes; `is_static` unless `--with` or a mutator added it."""
+    """A decorator as the graph lists it: name and plain attributes; `is_static` unless `--with` or a mutator added it.
+
+    `stated` names those of the attributes that the flow wrote; the others have their defaults.
+    """
 
     name: str
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     is_static: bool = True
+    stated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

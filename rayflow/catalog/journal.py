@@ -1,0 +1,150 @@
+"""The journal of a run: facts in the order in which they became true. An event is *committed* when its line is durable.
+
+A line is `<crc32 of the rest, 8 hex digits> <json>\\n`. Each driver (epoch) of a run writes its own file,
+`journal/<epoch>.jsonl`, where the store can append; elsewhere each group commit is one created object, `journal/<sequence>.jsonl`,
+so that a driver which was replaced meets its successor's object and stops.
+
+A take-over writes as its first line how many bytes it read of each file before it (`sealed`): what a replaced driver still
+appends lies beyond, is never acknowledged, and is not read. A line cut short at the end of a file is a write that did not
+finish; a damaged line before the end is damage, and is named.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayflow.catalog import wire
+from rayflow.model.errors import RunFenced, StoreCorrupt, StoreExists
+from rayflow.model.layout import RunLayout
+from rayflow.model.ports import Store
+
+Json = dict[str, Any]
+
+
+def frame(event: Json) -> bytes:
+    """One journal line."""
+    text = wire.dumps(event)
+    return b"%08x %b\n" % (zlib.crc32(text), text)
+
+
+def unframe(content: bytes, key: str) -> Iterator[Json]:
+    """The events of a journal file. A torn last line ends it silently; StoreCorrupt for damage before the end."""
+    start = 0
+    while start < len(content):
+        end = content.find(b"\n", start)
+        line = content[start:] if end < 0 else content[start:end]
+        event = _parsed(line) if end >= 0 else None
+        if event is None:
+            if end >= 0 and content.find(b"\n", end + 1) >= 0 and _any_valid_after(content, end + 1):
+                raise StoreCorrupt(f"The journal '{key}' is damaged at byte {start}: the line's checksum does not match.", key)
+            return
+        yield event
+        start = end + 1
+
+
+def _parsed(line: bytes) -> Json | None:
+    try:
+        if len(line) > 9 and int(line[:8], 16) == zlib.crc32(line[9:]):
+            return wire.loads(line[9:])
+    except ValueError:
+        pass
+    return None
+
+
+def _any_valid_after(content: bytes, start: int) -> bool:
+    return any(_parsed(line) is not None for line in content[start:].split(b"\n") if line)
+
+
+@dataclass
+class JournalReader:
+    """Reads the journal of one run, whoever wrote it. `read_new` continues where the last call ended."""
+
+    store: Store
+    layout: RunLayout
+    _sizes: dict[str, int] = field(default_factory=dict[str, int])
+    _sealed: dict[str, int] = field(default_factory=dict[str, int])
+
+    def read(self) -> list[Json]:
+        """All events, in commit order; StoreCorrupt where a file is damaged."""
+        self._sizes.clear()
+        self._sealed.clear()
+        contents = {key: self.store.read(key) for key in self._files()}
+        for key, content in contents.items():
+            first = next(unframe(content, key), None)
+            if first is not None and first["e"] == "sealed":
+                for earlier, size in first["sizes"].items():
+                    self._sealed.setdefault(earlier, size)
+        events: list[Json] = []
+        for key, content in contents.items():
+            limited = content[: self._sealed.get(key, len(content))]
+            events.extend(event for event in unframe(limited, key))
+            self._sizes[key] = limited.rfind(b"\n") + 1
+        return events
+
+    def read_new(self) -> list[Json]:
+        """The events that were added since the last call."""
+        if not self._sizes:
+            return self.read()
+        events: list[Json] = []
+        for key in self._files():
+            done = self._sizes.get(key, 0)
+            if key in self._sealed or (done and not self.store.can_append):
+                continue
+            content = self.store.read(key, done)
+            events.extend(unframe(content, key))
+            self._sizes[key] = done + content.rfind(b"\n") + 1
+        return events
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes read of each file so far: what a take-over seals."""
+        return dict(self._sizes)
+
+    def _files(self) -> list[str]:
+        return sorted(key for key in self.store.list(self.layout.journal) if key.endswith(".jsonl"))
+
+
+class JournalWriter:
+    """Appends group commits for one epoch. Not promised: safety for use from several threads."""
+
+    def __init__(self, store: Store, layout: RunLayout, epoch: int, next_sequence: int = 0) -> None:
+        self._store = store
+        self._layout = layout
+        self._epoch = epoch
+        self._sequence = next_sequence
+
+    def note(self, events: Iterable[Json]) -> None:
+        """Writes events that help a reader while the run goes on, and may be lost (what was launched, where it logs).
+
+        A store that cannot append does not get them: an object a batch would be too many.
+        """
+        if self._store.can_append:
+            lines = b"".join(frame(event) for event in events)
+            if lines:
+                self._store.append(self._layout.journal_file(self._epoch), lines, is_durable=False)
+
+    def commit(self, events: Iterable[Json]) -> None:
+        """Makes the events durable; they may be acknowledged when this returns. RunFenced when another driver owns the run."""
+        lines = b"".join(frame(event) for event in events)
+        if self._store.can_append:
+            self._store.append(self._layout.journal_file(self._epoch), lines)
+            self._check_fence()
+        else:
+            try:
+                self._store.write(self._layout.journal_file(self._sequence), [lines], only_new=True)
+            except StoreExists as fault:
+                raise self._fenced() from fault
+            self._sequence += 1
+
+    def _check_fence(self) -> None:
+        successor = self._layout.epoch(self._epoch + 1)
+        if any(key == successor for key in self._store.list(self._layout.epochs)):
+            raise self._fenced()
+
+    def _fenced(self) -> RunFenced:
+        return RunFenced(
+            f"Run {self._layout.run} was taken over by another driver, so nothing more is recorded here. "
+            f"What was acknowledged is kept; follow it with `rayflow show {self._layout.run}`."
+        )

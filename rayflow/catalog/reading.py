@@ -1,0 +1,162 @@
+"""Opening a run: its record, what is committed, how it ended, what is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayflow.catalog import wire
+from rayflow.catalog.journal import JournalReader
+from rayflow.catalog.run import RunRecord, read_run
+from rayflow.catalog.view import RunView, view_of
+from rayflow.model.errors import StoreCorrupt, StoreFault, StoreMissing
+from rayflow.model.indexes import IndexSet, TaskKey
+from rayflow.model.layout import RunLayout
+from rayflow.model.ports import Store
+from rayflow.model.records import FailedAttempt, Failure, Outcome, Segment
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended, and where all of it lies: `end.json`. Opening an ended run reads this and nothing else.
+
+    `ended_us` is microseconds since 1970, UTC, by the driver's clock; 0 where whoever sealed the run could not know.
+    """
+
+    outcome: Outcome
+    why: str
+    ended_us: int
+    failed_key: TaskKey | None = None
+    failure: Failure | None = None
+    segments: tuple[Segment, ...] = ()
+    failed: tuple[FailedAttempt, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "outcome": self.outcome.value,
+            "why": self.why,
+            "ended_us": self.ended_us,
+            "failed_key": list(self.failed_key) if self.failed_key else None,
+            "failure": wire.failure_to_json(self.failure) if self.failure else None,
+            "segments": [wire.segment_to_json(segment) for segment in self.segments],
+            "failed": [wire.failed_attempt_to_json(failed) for failed in self.failed],
+        }
+
+    @staticmethod
+    def from_json(form: dict[str, Any]) -> Ending:
+        key = form.get("failed_key")
+        return Ending(
+            outcome=Outcome(form["outcome"]),
+            why=form.get("why", ""),
+            ended_us=form.get("ended_us", 0),
+            failed_key=TaskKey(*key) if key else None,
+            failure=wire.failure_from_json(form["failure"]) if form.get("failure") else None,
+            segments=tuple(wire.segment_from_json(segment) for segment in form.get("segments", ())),
+            failed=tuple(wire.failed_attempt_from_json(failed) for failed in form.get("failed", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A batch that a driver launched. Only a hint for readers of a live run: where its output is being written."""
+
+    step: str
+    indices: IndexSet
+    lap: int
+    parent: str | None
+    log_name: str | None
+    out_begin: int
+    err_begin: int
+    pid: int
+    node: str
+
+
+@dataclass
+class OpenedRun:
+    """A run as a reader sees it now. `refresh` brings a live one up to date."""
+
+    store: Store
+    record: RunRecord
+    view: RunView
+    ending: Ending | None = None
+    underway: dict[TaskKey, Underway] = field(default_factory=dict[TaskKey, Underway])
+    _reader: JournalReader | None = None
+
+    @property
+    def layout(self) -> RunLayout:
+        return self.record.layout
+
+    def refresh(self) -> None:
+        """Reads what was committed since the last look."""
+        if self.ending is not None:
+            return
+        reader = self._reader or JournalReader(self.store, self.layout)
+        self._reader = reader
+        self.absorb(reader.read_new())
+        self.ending = read_ending(self.store, self.layout)
+
+    def absorb(self, events: Iterable[dict[str, Any]]) -> None:
+        """Takes journal events in. Unknown kinds are those of a newer minor version: passed over."""
+        for event in events:
+            match event.get("e"):
+                case "rows":
+                    self.view.add(wire.segment_from_json(event))
+                case "failed":
+                    self.view.add_failed(wire.failed_attempt_from_json(event))
+                case "launched":
+                    self._launched(event)
+                case _:
+                    pass
+
+    def _launched(self, event: dict[str, Any]) -> None:
+        indices = IndexSet.from_json(event["idx"])
+        if len(indices) == 1:  # of larger batches only the worker knows which task is in progress
+            underway = Underway(
+                step=event["step"],
+                indices=indices,
+                lap=event.get("lap", 0),
+                parent=event.get("parent"),
+                log_name=event.get("log"),
+                out_begin=event.get("out", 0),
+                err_begin=event.get("err", 0),
+                pid=event.get("pid", 0),
+                node=event.get("node", ""),
+            )
+            self.underway[TaskKey(underway.step, indices[0], underway.lap)] = underway
+
+
+def open_run(store: Store, flow: str, run_id: str) -> OpenedRun:
+    """Opens a run for reading; no lock, and blocks nobody. RayflowNotFound without one, StoreCorrupt where it is damaged."""
+    record = read_run(store, flow, run_id)
+    ending = read_ending(store, record.layout)
+    if ending is not None:
+        return OpenedRun(store, record, view_of(record, ending.segments, ending.failed), ending)
+    opened = OpenedRun(store, record, RunView(record))
+    opened.refresh()
+    return opened
+
+
+def read_ending(store: Store, layout: RunLayout) -> Ending | None:
+    """How the run ended; None while it has not. StoreCorrupt when the record is damaged."""
+    try:
+        text = store.read(layout.end)
+    except StoreMissing:
+        return None
+    try:
+        return Ending.from_json(wire.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreCorrupt(f"The end record of run {layout.run} is damaged ({store.url}/{layout.end}).", layout.end) from error
+
+
+def write_ending(store: Store, layout: RunLayout, ending: Ending) -> None:
+    """Records how the run ended. StoreExists when that is recorded already."""
+    store.write(layout.end, [wire.dumps(ending.to_json())], only_new=True)
+
+
+def drop_ending(store: Store, layout: RunLayout) -> None:
+    """A re-attached run goes on: its end record is taken back. The journal still has everything."""
+    try:
+        store.delete(layout.end)
+    except StoreFault as fault:
+        raise StoreFault(f"Run {layout.run} cannot be continued: {fault}", layout.end) from fault

@@ -1,0 +1,22 @@
+"""What an executor performs: an entry function, named by "module:function" so that other processes find it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Protocol
+
+from rayflow.model.ports import Work
+from rayflow.model.reports import Report
+
+
+class Entry(Protocol):
+    """Performs a batch; yields its reports as they become true. Ends with `BatchOver`. Asks `is_cancelled` between tasks."""
+
+    def __call__(self, work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Report]: ...
+
+
+def load_entry(name: str) -> Entry:
+    """The entry function that "module:function" names."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)

@@ -1,0 +1,191 @@
+"""Performs batches in child processes of this machine, which are reused."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rayflow.executors import pipes
+from rayflow.executors.deaths import failure_of_exit
+from rayflow.executors.progress import read_progress
+from rayflow.model.ports import Capabilities, Work
+from rayflow.model.reports import BatchOver, BatchStarted, Report, WorkerDied
+from rayflow.model.spec import Resources
+
+_Environment = tuple[tuple[str, str], ...]
+
+
+@dataclass(eq=False)
+class _Child:
+    process: subprocess.Popen[bytes]
+    writing: int
+    reading: int
+    environment: _Environment
+    work: Work | None = None
+    started: BatchStarted | None = None
+    is_spent: bool = False
+
+
+@dataclass
+class ProcessExecutor:
+    """At most `max_children` children at once; one batch each. A step with an `@environment` of its own gets children of its own.
+
+    The first child is started by `warm_up`, so that its start overlaps with what the launcher still has to do.
+    """
+
+    entry: str
+    max_children: int
+    capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
+    _children: list[_Child] = field(default_factory=list[_Child])
+    _waiting: deque[Work] = field(default_factory=deque[Work])
+    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+
+    def warm_up(self) -> None:
+        """Starts one child without work."""
+        self._spawn(())
+
+    def submit(self, work: Work) -> None:
+        self._waiting.append(work)
+        self._assign()
+
+    def _assign(self) -> None:
+        while self._waiting:
+            work = self._waiting[0]
+            child = self._child_for(tuple(sorted(work.environment.items())))
+            if child is None:
+                return
+            self._waiting.popleft()
+            child.work, child.started, child.is_spent = work, None, work.is_isolated
+            try:
+                pipes.send(child.writing, ("work", work))
+            except (BrokenPipeError, OSError):
+                continue  # it died idle: its end of file is read as this batch's death
+
+    def _child_for(self, environment: _Environment) -> _Child | None:
+        idle = [child for child in self._children if child.work is None]
+        for child in idle:
+            if child.environment == environment:
+                return child
+        if len(self._children) >= self.max_children:
+            if not idle:
+                return None
+            self._end(idle[0])
+        return self._spawn(environment)
+
+    def _spawn(self, environment: _Environment) -> _Child:
+        child_reads, parent_writes = os.pipe()
+        parent_reads, child_writes = os.pipe()
+        command = [sys.executable, "-m", "rayflow.executors.child", self.entry, str(child_reads), str(child_writes)]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(child_reads, child_writes),
+            env={**_child_environment(), **dict(environment)},
+            start_new_session=True,  # Ctrl-C is the launcher's to handle; killing the group takes what user code started along
+        )
+        os.close(child_reads)
+        os.close(child_writes)
+        child = _Child(process, parent_writes, parent_reads, environment)
+        self._children.append(child)
+        self._selector.register(parent_reads, selectors.EVENT_READ, child)
+        return child
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        reports: list[Report] = []
+        for key, _ in self._selector.select(timeout_s):
+            reports.extend(self._read(key.data))
+        if reports:
+            self._assign()
+        return reports
+
+    def _read(self, child: _Child) -> list[Report]:
+        try:
+            report: Report = pipes.receive(child.reading)
+        except (EOFError, OSError):
+            return self._buried(child)
+        if isinstance(report, BatchStarted):
+            child.started = report
+        elif isinstance(report, BatchOver):
+            child.work = None
+            if child.is_spent:
+                self._end(child)
+        return [report]
+
+    def _buried(self, child: _Child) -> list[Report]:
+        code = child.process.wait()
+        work = child.work
+        self._forget(child)
+        if work is None:
+            return []
+        batch, started = work.batch, child.started
+        word = read_progress(started.progress, batch.id) if started and started.progress else None
+        if word is None and len(batch.indices) == 1:
+            word = (batch.indices[0], batch.attempt_of(batch.indices[0]))
+        index, attempt = word if word is not None else (None, 0)
+        return [WorkerDied(batch.id, failure_of_exit(code), index, attempt, is_exact=word is not None)]
+
+    def cancel(self, batch_id: int, *, is_hard: bool) -> None:
+        for work in [work for work in self._waiting if work.batch.id == batch_id]:
+            self._waiting.remove(work)
+        for child in self._children:
+            if child.work is not None and child.work.batch.id == batch_id:
+                if is_hard:
+                    _kill(child)
+                else:
+                    pipes.send(child.writing, ("cancel", batch_id))
+
+    def slots(self, resources: Resources) -> int:
+        """Children are counted, and CPUs as far as a need of several is concerned; GPUs are not handed out here."""
+        return max(1, int(self.max_children / max(1.0, resources.cpus)))
+
+    def close(self) -> None:
+        children = list(self._children)
+        for child in children:
+            os.close(child.writing)  # an idle child ends at the end of file
+            child.writing = -1
+        deadline = time.monotonic() + 1.0
+        for child in children:
+            try:
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _kill(child)
+            self._forget(child)
+        self._waiting.clear()
+        self._selector.close()
+
+    def _end(self, child: _Child) -> None:
+        os.close(child.writing)
+        child.writing = -1
+        try:
+            child.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            _kill(child)
+        self._forget(child)
+
+    def _forget(self, child: _Child) -> None:
+        self._selector.unregister(child.reading)
+        os.close(child.reading)
+        if child.writing >= 0:
+            os.close(child.writing)
+        self._children.remove(child)
+
+
+def _kill(child: _Child) -> None:
+    """Kills the child and whatever it started."""
+    try:
+        os.killpg(child.process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.process.wait()
+
+
+def _child_environment() -> Mapping[str, str]:
+    """This process's environment; children write bytecode caches, since they would otherwise compile at every start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

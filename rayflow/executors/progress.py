@@ -1,0 +1,38 @@
+"""The progress word: which task a worker is performing, readable after the worker was killed."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+
+_WORD = struct.Struct("<qqq")
+IDLE = -1
+
+
+class ProgressWord:
+    """Written by a worker, once per task: batch id, flat index, attempt, in a small mapped file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        flags = os.O_RDWR | os.O_CREAT
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            os.truncate(descriptor, _WORD.size)
+            self._map = mmap.mmap(descriptor, _WORD.size)
+        finally:
+            os.close(descriptor)
+        self.set(IDLE, IDLE, 0)
+
+    def set(self, batch_id: int, index: int, attempt: int) -> None:
+        _WORD.pack_into(self._map, 0, batch_id, index, attempt)
+
+
+def read_progress(path: str, batch_id: int) -> tuple[int, int] | None:
+    """(flat index, attempt) that the worker of `batch_id` was performing; None when the word does not tell."""
+    try:
+        with open(path, "rb") as file:
+            batch, index, attempt = _WORD.unpack(file.read(_WORD.size))
+    except (OSError, struct.error):
+        return None
+    return (index, attempt) if batch == batch_id and index != IDLE else None

@@ -1,0 +1,294 @@
+"""Performs batches as Ray tasks. The only module of rayflow that imports ray, and only when it is used.
+
+A batch is one streaming task: `num_cpus` and the rest from `@resources`, `max_retries=0` (Ray would replay it from its first
+task), reports as its yielded values, which the driver owns.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayflow.executors.entry import load_entry
+from rayflow.executors.progress import read_progress
+from rayflow.model.errors import ClusterFault
+from rayflow.model.ports import Capabilities, Work
+from rayflow.model.records import Failure, FailureKind
+from rayflow.model.reports import BatchStarted, Report, WorkerDied
+from rayflow.model.spec import Resources
+
+_log = logging.getLogger(__name__)
+_SHARED_KEPT = 4
+
+
+@dataclass(eq=False)
+class _Flight:
+    """A batch under way: its Ray generator, and the last that was heard of it."""
+
+    work: Work
+    generator: Any
+    started: BatchStarted | None = None
+
+
+@dataclass
+class RayExecutor:
+    """`address` None: a cluster of this machine is started for the run and ended with it. Else that cluster is joined.
+
+    `start` begins the boot in the background (4-5 s for a cluster of its own, of which nothing can be taken away by settings);
+    `is_ready` tells when batches start at once. `submit` before that waits.
+    """
+
+    entry: str
+    address: str | None = None
+    num_cpus: int | None = None
+    num_gpus: int | None = None
+    capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
+    _boot: threading.Thread | None = None
+    _fault: BaseException | None = None
+    _ready: threading.Event = field(default_factory=threading.Event)
+    _ray: Any = None
+    _perform: Any = None
+    _flights: dict[Any, _Flight] = field(default_factory=dict[Any, _Flight])
+    _shared: dict[str, Any] = field(default_factory=dict[str, Any])
+    _cluster: dict[str, float] = field(default_factory=dict[str, float])
+    _temp: str | None = None
+    _owns_connection: bool = False
+
+    def start(self) -> None:
+        """Begins to boot or join the cluster, in the background."""
+        self._boot = threading.Thread(target=self._connect, name="rayflow-ray-boot", daemon=True)
+        self._boot.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the cluster is there. ClusterFault when it could not be started or reached."""
+        if self._fault is not None:
+            raise ClusterFault(_boot_message(self.address, self._fault)) from self._fault
+        return self._ready.is_set()
+
+    def wait_until_ready(self) -> None:
+        if self._boot is None:
+            self.start()
+        while not self._ready.wait(0.5):
+            if self.is_ready:
+                return
+        if not self.is_ready:
+            raise ClusterFault("Ray did not start.")
+
+    def _connect(self) -> None:
+        try:
+            import ray
+
+            self._ray = ray
+            if ray.is_initialized():
+                _log.debug("the process is connected to a cluster already; it is used")
+            else:
+                self._owns_connection = True
+                self._init(ray)
+            self._perform = ray.remote(_perform)
+            self._cluster = dict(ray.cluster_resources())
+            self._warm_up(ray)
+        except BaseException as fault:  # noqa: BLE001 - told to whoever asks is_ready, whatever Ray raised
+            self._fault = fault
+        finally:
+            self._ready.set()
+
+    def _init(self, ray: Any) -> None:
+        options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
+        if self.address is not None:
+            # Connecting does not enable token authentication by itself, while clusters that Ray starts expect it.
+            os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
+            ray.init(address=self.address, **options)
+            return
+        self._temp = tempfile.mkdtemp(prefix="rayflow-ray-")
+        written = os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Ray's children would compile their imports at every start
+        try:
+            ray.init(
+                address="local",
+                num_cpus=self.num_cpus,
+                num_gpus=self.num_gpus,
+                include_dashboard=False,
+                _temp_dir=self._temp,
+                **options,
+            )
+        finally:
+            if written is not None:
+                os.environ["PYTHONDONTWRITEBYTECODE"] = written
+
+    def _warm_up(self, ray: Any) -> None:
+        """No-op tasks, so that workers start while the launcher still reads the flow."""
+        warm = ray.remote(_warm)
+        for _ in range(min(4, int(self._cluster.get("CPU", 1)))):
+            warm.options(num_cpus=1, max_retries=0).remote(self.entry)
+
+    def submit(self, work: Work) -> None:
+        self.wait_until_ready()
+        needs = work.resources
+        options: dict[str, Any] = {"num_cpus": needs.cpus, "name": work.name, "max_retries": 0, "num_returns": "streaming"}
+        if needs.gpus:
+            options["num_gpus"] = needs.gpus
+        if needs.memory_nbytes:
+            options["memory"] = needs.memory_nbytes
+        if needs.custom:
+            options["resources"] = dict(needs.custom)
+        if work.environment:
+            options["runtime_env"] = {"env_vars": dict(work.environment)}
+        if work.is_isolated:
+            options["max_calls"] = 1
+        generator = self._perform.options(**options).remote(self.entry, _slim(work), self._share(work))
+        self._flights[generator] = _Flight(work, generator)
+
+    def _share(self, work: Work) -> Any:
+        """The reference of the shared part: put once, by the driver, who outlives every worker."""
+        reference = self._shared.get(work.shared_id)
+        if reference is None:
+            reference = self._shared[work.shared_id] = self._ray.put(work.shared)
+            while len(self._shared) > _SHARED_KEPT:
+                self._shared.pop(next(iter(self._shared)))  # tasks under way hold their own reference
+        return reference
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        if not self._flights:
+            if timeout_s > 0:
+                time.sleep(min(timeout_s, 0.05))
+            return ()
+        generators = list(self._flights)
+        ready, _ = self._ray.wait(generators, num_returns=1, timeout=timeout_s, fetch_local=False)
+        if ready and len(generators) > 1:
+            ready, _ = self._ray.wait(generators, num_returns=len(generators), timeout=0, fetch_local=False)
+        reports: list[Report] = []
+        for generator in ready:
+            reports.extend(self._next(self._flights[generator]))
+        return reports
+
+    def _next(self, flight: _Flight) -> list[Report]:
+        try:
+            reports: list[Report] = pickle.loads(self._ray.get(next(flight.generator)))
+        except StopIteration:
+            del self._flights[flight.generator]
+            return []
+        except Exception as fault:  # noqa: BLE001 - Ray raises many unrelated classes; each means that the batch is over
+            del self._flights[flight.generator]
+            return [self._died(flight, fault)]
+        for report in reports:
+            if isinstance(report, BatchStarted):
+                flight.started = report
+        return reports
+
+    def _died(self, flight: _Flight, fault: Exception) -> WorkerDied:
+        batch, started = flight.work.batch, flight.started
+        failure = _failure_of(fault)
+        word: tuple[int, int] | None = None
+        if failure.kind is not FailureKind.LOST:
+            if started is not None and started.progress and started.node == socket.gethostname():
+                word = read_progress(started.progress, batch.id)
+            if word is None and len(batch.indices) == 1:
+                word = (batch.indices[0], batch.attempt_of(batch.indices[0]))
+        index, attempt = word if word is not None else (None, 0)
+        return WorkerDied(batch.id, failure, index, attempt, is_exact=word is not None)
+
+    def cancel(self, batch_id: int, *, is_hard: bool) -> None:
+        for flight in self._flights.values():
+            if flight.work.batch.id != batch_id:
+                continue
+            if is_hard:
+                self._ray.cancel(flight.generator, force=True)
+            else:
+                from ray.experimental.internal_kv import _internal_kv_put
+
+                _internal_kv_put(_cancel_key(batch_id), b"1")
+
+    def slots(self, resources: Resources) -> int:
+        self.wait_until_ready()
+        needs = {"CPU": resources.cpus, "GPU": resources.gpus, "memory": resources.memory_nbytes or 0, **resources.custom}
+        return max(0, int(min((self._cluster.get(name, 0.0) / need for name, need in needs.items() if need), default=10_000)))
+
+    def limit(self, resources: Resources) -> Resources:
+        """The needs, cut to what the whole cluster has: for clusters of this machine that the run itself started."""
+        self.wait_until_ready()
+        return Resources(
+            cpus=min(resources.cpus, self._cluster.get("CPU", 1.0)),
+            gpus=min(resources.gpus, self._cluster.get("GPU", 0.0)),
+            memory_nbytes=int(min(resources.memory_nbytes, self._cluster.get("memory", 0.0))) if resources.memory_nbytes else None,
+            custom={name: min(need, self._cluster.get(name, 0.0)) for name, need in resources.custom.items()},
+        )
+
+    def close(self) -> None:
+        if self._boot is not None:
+            self._boot.join()  # a half-booted cluster cannot be ended cleanly
+        self._flights.clear()
+        self._shared.clear()
+        if self._ray is not None and self._owns_connection and self._fault is None:
+            self._ray.shutdown()
+        if self._temp is not None:
+            shutil.rmtree(self._temp, ignore_errors=True)
+
+
+def _slim(work: Work) -> Work:
+    """The batch without the shared part, which travels by reference."""
+    return Work(work.batch, work.payload, b"", work.shared_id, work.name, work.resources, work.environment, work.is_isolated)
+
+
+def _perform(entry: str, work: Work, shared: bytes) -> Iterator[bytes]:
+    """The Ray task. Yields pickled lists of reports."""
+    full = Work(work.batch, work.payload, shared, work.shared_id, work.name, work.resources, work.environment, work.is_isolated)
+    key = _cancel_key(work.batch.id)
+
+    def is_cancelled() -> bool:
+        from ray.experimental.internal_kv import _internal_kv_get
+
+        return _internal_kv_get(key) is not None
+
+    for report in load_entry(entry)(full, is_cancelled):
+        yield pickle.dumps([report], protocol=5)
+
+
+def _warm(entry: str) -> None:
+    load_entry(entry)
+
+
+def _cancel_key(batch_id: int) -> bytes:
+    import ray
+
+    return f"rayflow:cancel:{ray.get_runtime_context().get_job_id()}:{batch_id}".encode()
+
+
+def _failure_of(fault: Exception) -> Failure:
+    from ray import exceptions
+
+    match fault:
+        case exceptions.OutOfMemoryError():
+            return Failure(FailureKind.OUT_OF_MEMORY, "It ran out of memory: Ray ended its process to protect the node.")
+        case exceptions.NodeDiedError() | exceptions.ObjectLostError() | exceptions.ActorUnavailableError():
+            return Failure(FailureKind.LOST, "The node that performed it was lost.")
+        case exceptions.RuntimeEnvSetupError():
+            return Failure(FailureKind.DIED, f"Its environment could not be set up: {fault}")
+        case exceptions.TaskCancelledError():
+            return Failure(FailureKind.DIED, "It was cancelled, and its process was killed.")
+        case exceptions.WorkerCrashedError():
+            return Failure(FailureKind.DIED, "Its process ended before the step was over.")
+        case exceptions.RayTaskError():
+            return Failure(FailureKind.DIED, f"The worker failed outside the step's code: {fault.cause!r}", traceback=str(fault))
+        case _:
+            return Failure(FailureKind.DIED, f"Ray lost it: {type(fault).__name__}: {fault}")
+
+
+def _has_token() -> bool:
+    return "RAY_AUTH_TOKEN" in os.environ or os.path.exists(
+        os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.expanduser("~/.ray/auth_token")
+    )
+
+
+def _boot_message(address: str | None, fault: BaseException) -> str:
+    if address is None:
+        return f"Ray could not be started on this machine: {type(fault).__name__}: {fault}. `--executor process` runs without it."
+    return f"The Ray cluster at {address} could not be joined: {type(fault).__name__}: {fault}. Check --address and that it is running."

@@ -93,8 +93,10 @@ class OpenedRun:
             return
         reader = self._reader or JournalReader(self.store, self.layout)
         self._reader = reader
+        # The end before the journal: a run that ends between the two looks is then complete, and is never looked at again.
+        ending = read_ending(self.store, self.layout)
         self.absorb(reader.read_new())
-        self.ending = read_ending(self.store, self.layout)
+        self.ending = ending
 
     def absorb(self, events: Iterable[dict[str, Any]]) -> None:
         """Takes journal events in. Unknown kinds are those of a newer minor version: passed over."""

@@ -8,6 +8,7 @@ at once (nothing of a run survives its driver). User code runs on the main threa
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import queue
 import signal
@@ -25,6 +26,7 @@ def main(argv: list[str]) -> None:
     entry_name, reading, writing = argv[0], int(argv[1]), int(argv[2])
     for descriptor in (reading, writing):
         os.set_inheritable(descriptor, False)
+    faulthandler.enable()  # a crash says where, in the log of the task
     works: queue.SimpleQueue[Work] = queue.SimpleQueue()
     cancelled: set[int] = set()
     threading.Thread(target=_listen, args=(reading, works, cancelled), name="rayflow-listen", daemon=True).start()

@@ -6,6 +6,7 @@ task), reports as its yielded values, which the driver owns.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import pickle
@@ -248,6 +249,8 @@ def _perform(entry: str, work: Work, shared: bytes) -> Iterator[bytes]:
 
         return _internal_kv_get(key) is not None
 
+    if not faulthandler.is_enabled():
+        faulthandler.enable(file=2)  # a crash says where, in the log of the task
     for report in load_entry(entry)(full, is_cancelled):
         yield pickle.dumps([report], protocol=5)
 

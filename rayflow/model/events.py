@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rayflow.model.indexes import IndexSet
 from rayflow.model.records import Failure, Segment
 
 
@@ -42,6 +41,17 @@ class BatchLost:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchFreed:
+    """The worker of the batch is through with it: `count` tasks in `busy_s` seconds, the slowest in `slowest_s`. Their commit is under
+    way, and told by other events; the slot is free for tasks that do not depend on them."""
+
+    batch_id: int
+    count: int = 0
+    busy_s: float = 0.0
+    slowest_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class BatchEnded:
     """The batch is over. Tasks of it that no event named are handed back, to be launched again."""
 
@@ -70,6 +80,4 @@ class Ticked:
     """Time has passed: delayed retries may be due."""
 
 
-Event = Completed | TaskFailed | BatchLost | BatchEnded | CapacityChanged | Interrupted | Ticked
-
-__all__ = ["BatchEnded", "BatchLost", "CapacityChanged", "Completed", "Event", "IndexSet", "Interrupted", "TaskFailed", "Ticked"]
+Event = Completed | TaskFailed | BatchLost | BatchFreed | BatchEnded | CapacityChanged | Interrupted | Ticked

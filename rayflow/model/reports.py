@@ -42,7 +42,9 @@ class RowsDone:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """One attempt of one task failed; `is_retried` where the worker itself tries again."""
+    """One attempt of one task failed; `is_retried` where another attempt follows without the scheduler's doing.
+
+    `is_death`: said by the driver of a worker that died; the scheduler learns of it by `WorkerDied`."""
 
     batch_id: int
     index: int
@@ -50,6 +52,7 @@ class AttemptFailed:
     failure: Failure
     row: Row
     is_retried: bool = False
+    is_death: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,14 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Included:
+    """A file became a parameter's value."""
+
+    path: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Nothing happens, and why: "Ray is starting", "train[3] needs 8 CPU, the cluster has 4 free"."""
 
@@ -158,7 +166,7 @@ class RunEnded:
 
 
 Notice = (
-    RunStarted | TaskStarted | TaskSaid | TaskDone | TaskAttemptFailed | FanoutOpened | StepsReused | Progressed | Waiting | Warned | Draining | RunEnded
+    RunStarted | TaskStarted | TaskSaid | TaskDone | TaskAttemptFailed | FanoutOpened | StepsReused | Progressed | Included | Waiting | Warned | Draining | RunEnded
 )
 
 

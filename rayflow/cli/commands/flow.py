@@ -1,0 +1,85 @@
+"""The group of `python flow.py COMMAND`. A command is built when it is asked for: only `run` needs the flow's Parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from rayflow.cli.commands import describing, launching, reading
+from rayflow.cli.commands.call import FlowCall
+from rayflow.cli.options import shared_options, stated
+from rayflow.cli.suggest import nearest
+from rayflow.model.errors import UsageError
+
+_BUILDERS: dict[str, Callable[[FlowCall], click.Command]] = {
+    "check": describing.check_command,
+    "run": launching.run_command,
+    "resume": launching.resume_command,
+    "show": describing.show_command,
+    "logs": reading.flow_logs_command,
+    "dump": reading.flow_dump_command,
+    "output-raw": describing.output_raw_command,
+    "output-dot": describing.output_dot_command,
+    "version": describing.version_command,
+    "help": describing.help_command,
+}
+COMMANDS = tuple(_BUILDERS)
+
+
+class FlowGroup(click.Group):
+    """The commands of one flow. Without a command it is `check`."""
+
+    def __init__(self, flow_call: FlowCall) -> None:
+        super().__init__(
+            name=flow_call.flow_class.__name__,
+            params=list[click.Parameter](shared_options()),
+            invoke_without_command=True,
+            callback=self._begin,
+            help="Commands of this flow. Without one: check.",
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        )
+        self._flow_call = flow_call
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_BUILDERS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        builder = _BUILDERS.get(cmd_name)
+        return builder(self._flow_call) if builder else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _BUILDERS:
+            ctx.fail(f"No such command {args[0]!r}.{nearest(args[0], _BUILDERS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:  # raised below the command line: shown like click's own
+            raise click.UsageError(str(error), ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        described = [(name, _SUMMARIES[name]) for name in _BUILDERS]
+        with formatter.section("Commands"):
+            formatter.write_dl(described)
+
+    def _begin(self, **_: Any) -> None:
+        ctx = click.get_current_context()
+        if ctx.invoked_subcommand is None:
+            describing.check(self._flow_call, stated(ctx))
+
+
+_SUMMARIES = {
+    "check": "Check that the flow is valid (default).",
+    "run": "Run the flow.",
+    "resume": "Continue an earlier run: what is done is not done again.",
+    "show": "Show the structure of the flow.",
+    "logs": "Show what tasks printed.",
+    "dump": "Show the artifacts of a task, or of all tasks of a step.",
+    "output-raw": "Write the flow's graph as data.",
+    "output-dot": "Write the flow's graph for Graphviz.",
+    "version": "Show the version of rayflow.",
+    "help": "Show all commands and options.",
+}

@@ -1,0 +1,65 @@
+"""The fence around everything: whatever goes wrong becomes one short text on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from rayflow.model.errors import RayflowException, UsageError
+
+SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def guarded(command: Callable[[], int], err: TextIO) -> int:
+    """The command's exit code, or that of what it raised, told on `err`."""
+    import click
+
+    try:
+        return command()
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        error.show(file=err)
+        return error.exit_code
+    except UsageError as error:
+        err.write(f"Error: {error}\n")
+        return USAGE
+    except RayflowException as error:
+        err.write(block(error))
+        return FAILURE
+    except (click.Abort, KeyboardInterrupt):
+        err.write("\nInterrupted.\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return SUCCESS
+    except Exception as error:  # noqa: BLE001 - the outermost fence
+        err.write(_internal(error))
+        return FAILURE
+
+
+def block(error: RayflowException) -> str:
+    """The error as it is printed: headline and place, then the message, indented, and an empty line."""
+    where = f" in file {error.source_file}" if error.source_file else ""
+    where += f" on line {error.line_no}" if error.line_no is not None else ""
+    lines = (error.message or str(error)).split("\n")
+    return f"    {error.headline}{where}:\n" + "".join(f"    {line}\n" for line in lines) + "\n"
+
+
+def _internal(error: Exception) -> str:
+    import platform
+    import traceback
+
+    from rayflow import __version__
+
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    versions = f"rayflow {__version__}, Python {platform.python_version()}, {platform.system()}"
+    return f"    Internal error\n{text}    This is a mistake in rayflow, not in your flow. Please report it with the lines above ({versions}).\n"
+
+
+def _forget_stdout() -> None:
+    """The reader of stdout is gone; Python would complain when it flushes at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

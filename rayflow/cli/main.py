@@ -1,0 +1,103 @@
+"""The two ways in: `rayflow ...` and `MyFlow()` at the end of a script. Both end with the exit code of `fence`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rayflow.cli.commands.call import Call, FlowCall
+    from rayflow.flow.flowspec import FlowSpec
+
+_WITH_FLOW = ("run", "resume", "check", "show", "dump", "logs", "output-raw", "output-dot", "help")
+_VALUED = ("--namespace", "--run-id", "--origin-run-id", "--file", "--include", "--max-value-size", "--attempt", "-n")
+
+
+def main() -> None:
+    """The program `rayflow`."""
+    from rayflow.cli.commands.call import Call
+    from rayflow.cli.reporting.prompt import Prompt
+
+    _accept_any_text()
+    sys.exit(run_program(Call(Prompt("rayflow")), sys.argv[1:]))
+
+
+def run_flow_script(flow_class: type[FlowSpec]) -> None:
+    """What `MyFlow()` does in a script: performs `sys.argv` and exits. Nothing where a worker is importing the script."""
+    from rayflow.runtime.loading import is_loading
+
+    if is_loading():
+        return
+    from rayflow.cli.commands.call import Call, FlowCall
+    from rayflow.cli.reporting.prompt import Prompt
+
+    _accept_any_text()
+    prompt = Prompt(f"python {shlex.quote(sys.argv[0])}")
+    sys.exit(run_flow_command(FlowCall(Call(prompt), flow_class), sys.argv[1:]))
+
+
+def run_program(call: Call, arguments: Sequence[str]) -> int:
+    """Performs `rayflow ARGUMENTS` and returns the exit code. `COMMAND flow.py ...` becomes `... COMMAND` of that flow."""
+    from dataclasses import replace
+
+    from rayflow.cli.fence import guarded
+
+    def perform() -> int:
+        flow, rest = _split(arguments)
+        if flow is not None:
+            from rayflow.cli.commands.call import FlowCall
+            from rayflow.cli.target import load_flow
+
+            flow_call = FlowCall(replace(call, prompt=replace(call.prompt, flow=flow)), load_flow(flow))
+            return run_flow_command(flow_call, rest)
+        from rayflow.cli.commands.root import RootGroup
+        from rayflow.cli.options import ENV_PREFIX
+
+        return _exit_code(RootGroup(call).main(list(rest), "rayflow", standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
+
+    return guarded(perform, call.err)
+
+
+def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
+    """Performs `python flow.py ARGUMENTS` and returns the exit code."""
+    from rayflow.cli.commands.flow import FlowGroup
+    from rayflow.cli.fence import guarded
+    from rayflow.cli.options import ENV_PREFIX
+
+    def perform() -> int:
+        prompt = flow_call.call.prompt
+        name = f"{prompt.program} {prompt.flow}".strip()
+        return _exit_code(FlowGroup(flow_call).main(list(arguments), name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
+
+    return guarded(perform, flow_call.call.err)
+
+
+def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The flow among the arguments of `rayflow`, and the arguments for that flow's group."""
+    from rayflow.cli.target import names_flow, take_flow
+
+    if not arguments:
+        return None, []
+    command, *rest = arguments
+    if names_flow(command):
+        return command, rest
+    if command not in _WITH_FLOW:
+        return None, list(arguments)
+    from rayflow.cli.options import launch_options, shared_options, value_options
+
+    flow, rest = take_flow(rest, {*value_options([*launch_options(), *shared_options()]), *_VALUED})
+    return flow, [command, *rest]
+
+
+def _exit_code(result: object) -> int:
+    """click answers with the code of `ctx.exit` where a command called it, else with what the command returned."""
+    return result if isinstance(result, int) else 0
+
+
+def _accept_any_text() -> None:
+    """Texts that the terminal's encoding lacks are shown as escapes, instead of ending the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,103 @@
+"""Every option that more than one command has, each told once.
+
+An option of `SHARED` is accepted before the command and after it. Environment: click reads `RAYFLOW_<OPTION>` for the former and
+`RAYFLOW_<COMMAND>_<OPTION>` for the latter, since the groups are started with the prefix RAYFLOW.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import click
+
+ENV_PREFIX = "RAYFLOW"
+EXECUTORS = ("auto", "ray", "process", "inline")
+_ROOT_HELP = "Where runs are kept: a directory or any fsspec URL (s3://bucket/path). Default: the nearest .rayflow, here or above."
+_JSON_HELP = "Write JSON on stdout, for programs."
+
+
+def root_option() -> click.Option:
+    return click.Option(["--root"], metavar="URL", help=_ROOT_HELP)
+
+
+def json_option(help: str = _JSON_HELP) -> click.Option:  # noqa: A002 - click's word
+    return click.Option(["--json"], is_flag=True, help=help)
+
+
+def shared_options() -> list[click.Option]:
+    """What is said before or after a flow's command."""
+    return [
+        root_option(),
+        click.Option(
+            ["--executor"],
+            type=click.Choice(EXECUTORS),
+            help="Who performs the tasks. auto: Ray, and a local process for lone tasks until Ray is there; inline: this very process.",
+        ),
+        click.Option(["--address"], metavar="ADDRESS", help="The Ray cluster to join ('auto', ray://host:port). Default: one of our own."),
+        click.Option(
+            ["--with"], multiple=True, metavar="DECORATOR", help="Add a decorator to all steps that have none of its name: retry:times=2."
+        ),
+        click.Option(["--quiet/--not-quiet"], default=False, help="Only the run log and errors: no banner, no live view."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Show each task of large fan-outs, and tracebacks in full."),
+        json_option("Events as JSON lines on stdout, for programs."),
+        click.Option(["--pylint/--no-pylint"], default=True, help="Accepted for Metaflow's sake; flows are checked by rayflow alone."),
+    ]
+
+
+def launch_options() -> list[click.Option]:
+    """What `run` and `resume` have in common."""
+    number = click.IntRange(min=1)
+    return [
+        click.Option(["--tag"], multiple=True, metavar="TAG", help="Annotate the run. May be given several times."),
+        click.Option(["--max-workers"], type=number, metavar="N", help="At most so many tasks at once. Default: what the cluster holds."),
+        click.Option(["--max-num-splits"], type=number, metavar="N", help="Refuse a foreach of more splits. Default: no limit."),
+        click.Option(
+            ["--max-log-size"], type=number, default=10, show_default=True, metavar="MB", help="Cut each stream of a task's output there."
+        ),
+        click.Option(["--run-id-file"], type=click.Path(dir_okay=False), metavar="FILE", help="Write the run id there before any task."),
+        click.Option(
+            ["--runner-attribute-file"],
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            help="Write the run's pathspec and root there as JSON; read by Runner.",
+        ),
+        click.Option(["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has, instead of clamping."),
+    ]
+
+
+def flags_of(option: click.Parameter) -> list[str]:
+    return [*option.opts, *option.secondary_opts]
+
+
+def without(options: list[click.Option], taken: Collection[str]) -> list[click.Option]:
+    """The options none of whose flags a Parameter has taken (names in lower case). Those remain before the command."""
+    return [option for option in options if not any(flag.lstrip("-").lower() in taken for flag in flags_of(option))]
+
+
+def value_options(options: list[click.Option]) -> set[str]:
+    """The flags that are followed by a value."""
+    return {flag for option in options if not option.is_flag for flag in flags_of(option)}
+
+
+def stated(ctx: click.Context) -> dict[str, Any]:
+    """The options of a command and of the groups above it, by name. What is given on the command line wins over the environment,
+    that over defaults, and in each what stands nearer to the command; `--with` adds up in that order."""
+    from click.core import ParameterSource
+
+    contexts: list[click.Context] = []
+    step: click.Context | None = ctx
+    while step is not None:
+        contexts.append(step)
+        step = step.parent
+    found: dict[str, Any] = {}
+    decospecs: list[str] = []
+    levels = ((ParameterSource.COMMANDLINE,), (ParameterSource.ENVIRONMENT,), tuple(ParameterSource))
+    for sources in levels:
+        for level in contexts:
+            for name, value in level.params.items():
+                if level.get_parameter_source(name) in sources:
+                    if name == "with":
+                        decospecs += [text for text in value if text not in decospecs]
+                    found.setdefault(name, value)
+    return {**found, "with": tuple(decospecs)}

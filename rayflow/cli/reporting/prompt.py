@@ -1,0 +1,36 @@
+"""How this program was called, so that messages can end with a command that works."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`program` is what opens a command line (`python train.py`, `rayflow`), `flow` the flow argument where the program is not the
+    flow itself, `root` the `--root` that was given on the command line."""
+
+    program: str
+    flow: str = ""
+    root: str | None = None
+
+    def resume(self, run_id: str) -> str:
+        """The command that continues what the run did not finish. A run whose flow is not at hand is named."""
+        is_flow_known = self.flow or self.program != "rayflow"
+        return self._command("resume", *((self.flow,) if is_flow_known else (run_id,)))
+
+    def logs(self, pathspec: str) -> str:
+        """The command that shows the output of `run/step/task`."""
+        return self._command("logs", pathspec)
+
+    def show(self, run_id: str) -> str:
+        """The command that shows the run."""
+        return f"rayflow show {shlex.quote(run_id)}{self._options}"
+
+    def _command(self, *words: str) -> str:
+        return " ".join([self.program, *(shlex.quote(word) for word in words if word)]) + self._options
+
+    @property
+    def _options(self) -> str:
+        return f" --root {shlex.quote(self.root)}" if self.root else ""

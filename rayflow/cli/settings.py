@@ -1,0 +1,76 @@
+"""From options and the environment to `Settings`. The one place of the program that reads `os.environ`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rayflow.model.errors import RayflowUnknownUser, UsageError
+
+if TYPE_CHECKING:
+    from rayflow.runtime.launch import Settings
+
+DECOSPECS_VARIABLE = "RAYFLOW_DEFAULT_DECOSPECS"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the program is given besides its arguments."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    cwd: str = field(default_factory=os.getcwd)
+
+    def root(self, explicit: str | None) -> str:
+        """Where runs are: `--root`, else RAYFLOW_ROOT, else the nearest `.rayflow` here or above."""
+        from rayflow.client.environ import find_root
+
+        if explicit == "":
+            raise UsageError("--root is empty. Give a directory or a URL, or leave it out.")
+        return find_root(self.environ, self.cwd, explicit)
+
+    @property
+    def user(self) -> str:
+        """Who runs this, as recorded with the run. Containers have no other user than root: then, and only then, it is `root`."""
+        from rayflow.client.environ import user_name
+
+        try:
+            return user_name(self.environ)
+        except RayflowUnknownUser:
+            return _name_of_account()
+
+    @property
+    def default_decospecs(self) -> tuple[str, ...]:
+        return tuple(self.environ.get(DECOSPECS_VARIABLE, "").split())
+
+    def settings(self, options: Mapping[str, Any]) -> Settings:
+        """The options of `run` or `resume`, by their names, as what the runtime takes."""
+        from rayflow.runtime.launch import Settings
+
+        return Settings(
+            root=self.root(options.get("root")),
+            executor=options.get("executor") or "auto",
+            address=options.get("address"),
+            max_workers=options.get("max_workers"),
+            max_num_splits=options.get("max_num_splits"),
+            max_log_mb=options.get("max_log_size") or 10,
+            user=self.user,
+            tags=tuple(dict.fromkeys(options.get("tag") or ())),
+            run_id=options.get("run_id"),
+            run_id_file=options.get("run_id_file"),
+            runner_attribute_file=options.get("runner_attribute_file"),
+            namespace=options.get("namespace"),
+            is_strict=bool(options.get("strict_resources")),
+            environ=self.environ,
+        )
+
+
+def _name_of_account() -> str:
+    """What the system calls the account; its number where it has no name. Never fails: a run is not lost for a name."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

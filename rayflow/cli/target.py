@@ -1,0 +1,106 @@
+"""What an argument names. What ends in `.py` (or is `module:Class`) is a flow; anything else names a run, or something in one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Collection, Sequence
+from types import ModuleType
+from typing import Any
+
+from rayflow.cli.suggest import listed, nearest
+from rayflow.flow.flowspec import FlowSpec
+from rayflow.model.errors import RayflowException, UsageError, UserError
+
+_MODULE_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
+
+
+def names_flow(argument: str) -> bool:
+    """Whether the argument is a flow: `flow.py`, `flow.py:Class` or `module:Class`."""
+    return argument.endswith(".py") or ".py:" in argument or _MODULE_CLASS.fullmatch(argument) is not None
+
+
+def take_flow(arguments: Sequence[str], options_with_value: Collection[str]) -> tuple[str | None, list[str]]:
+    """The first argument that is a flow, and the others. Values of `options_with_value` (`--tag`) are passed over."""
+    is_value = False
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if not is_value and not argument.startswith("-") and names_flow(argument):
+            return argument, [*arguments[:position], *arguments[position + 1 :]]
+        is_value = not is_value and argument in options_with_value
+    return None, list(arguments)
+
+
+def load_flow(argument: str) -> type[FlowSpec]:
+    """The flow class that the argument names. UsageError where there is no such file or class, UserError where it cannot be imported."""
+    path, class_name = _split(argument)
+    if path.endswith(".py"):
+        if not os.path.isfile(path):
+            raise UsageError(f"There is no file {path!r}.{_near_files(path)}")
+        path = os.path.abspath(path)
+        sys.path.insert(0, os.path.dirname(path))
+        from rayflow.runtime.loading import import_file, module_name_of
+
+        module = _imported(argument, lambda: import_file(path, module_name_of(path)))
+        sys.argv[0] = path
+    else:
+        sys.path.insert(0, os.getcwd())
+        module = _imported(argument, lambda: importlib.import_module(path))
+        sys.argv[0] = getattr(module, "__file__", None) or sys.argv[0]
+    return _flow_class(module, argument, class_name)
+
+
+def _split(argument: str) -> tuple[str, str]:
+    path, colon, class_name = argument.rpartition(":")
+    return (path, class_name) if colon and not class_name.endswith(".py") else (argument, "")
+
+
+def _near_files(path: str) -> str:
+    try:
+        return nearest(os.path.basename(path), [name for name in os.listdir(os.path.dirname(path) or ".") if name.endswith(".py")])
+    except OSError:
+        return ""
+
+
+def _imported(argument: str, load: Any) -> ModuleType:
+    try:
+        return load()
+    except RayflowException:
+        raise
+    except Exception as error:  # noqa: BLE001 - importing a flow runs its user's code
+        raise UserError(f"{argument} could not be imported. {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """The exception and the innermost line outside rayflow and importlib: that is the user's."""
+    import traceback
+
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith((ours, "<frozen"))]
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _flow_class(module: ModuleType, argument: str, class_name: str) -> type[FlowSpec]:
+    flows: dict[str, type[FlowSpec]] = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, FlowSpec) and value.__module__ == module.__name__
+    }
+    if class_name:
+        if class_name not in flows:
+            raise UsageError(f"{argument.rpartition(':')[0]} has no flow named {class_name!r}.{nearest(class_name, flows)}")
+        return flows[class_name]
+    bases = {base for flow in flows.values() for base in flow.__mro__[1:]}
+    leaves = [flow for flow in flows.values() if flow not in bases]
+    if not leaves:
+        raise UsageError(f"{argument} defines no flow: a class that derives from FlowSpec.")
+    if len(leaves) > 1:
+        names = listed(flow.__name__ for flow in leaves)
+        raise UsageError(f"{argument} defines several flows: {names}. Name one: {argument}:{leaves[0].__name__}")
+    return leaves[0]

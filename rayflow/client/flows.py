@@ -1,0 +1,134 @@
+"""`Rayflow` and `Flow`: what is under a root."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from rayflow.catalog.index import IndexEntry
+from rayflow.client.base import Container, local_time, reference
+from rayflow.client.roots import Root
+from rayflow.client.runs import Run
+from rayflow.client.session import current_root, get_namespace
+from rayflow.client.tags import Tags
+from rayflow.model.errors import RayflowNotFound, StoreFault
+from rayflow.model.layout import safe_flow_name
+from rayflow.model.records import Outcome
+
+_log = logging.getLogger(__name__)
+_NO_TAGS = Tags(frozenset(), frozenset())
+
+
+class Flow(Container[Run]):
+    """The runs of one flow, `Flow('MyFlow')`. In a namespace where at least one of them is."""
+
+    _form = "FlowName"
+
+    def _look(self) -> None:
+        safe_flow_name(self.id)
+        if next(self._root.runs(self.id), None) is None:
+            raise self._not_found()
+
+    @property
+    def _tags(self) -> Tags:
+        return _NO_TAGS
+
+    @property
+    def parent(self) -> None:
+        return None
+
+    def is_in_namespace(self) -> bool:
+        return self._namespace is None or next(iter(self), None) is not None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When its first run was started; naive local time."""
+        entries = list(self._root.runs(self.id))
+        return local_time(entries[-1].created_us) if entries else None
+
+    @property
+    def latest_run(self) -> Run | None:
+        """The newest run in the namespace; None without one."""
+        return next(iter(self), None)
+
+    @property
+    def latest_successful_run(self) -> Run | None:
+        """The newest run in the namespace whose end step succeeded; None without one."""
+        return next(
+            (run for run, entry in self._entries() if _may_have_succeeded(entry) and _holds(run, lambda each: each.successful)), None
+        )
+
+    def runs(self, *tags: str) -> Iterator[Run]:
+        """The runs in the namespace that have all of `tags`, newest first."""
+        return self._having(tags)
+
+    def __iter__(self) -> Iterator[Run]:
+        return (run for run, _ in self._entries())
+
+    def _entries(self) -> Iterator[tuple[Run, IndexEntry]]:
+        for entry in self._root.runs(self.id):
+            run = self._to(Run, self.id, entry.run_id)
+            if _holds(run, Run.is_in_namespace):
+                yield run, entry
+
+    def _child(self, id: str) -> Run:
+        return self._checked(Run, self.id, id)
+
+
+def _may_have_succeeded(entry: IndexEntry) -> bool:
+    """The index is a hint: a run without an end entry is looked at."""
+    return entry.outcome in (None, Outcome.SUCCEEDED)
+
+
+def _holds(run: Run, claim: Callable[[Run], bool]) -> bool:
+    """Whether the claim holds; not of a run that is gone or damaged, since one damaged run must hide no other."""
+    try:
+        return claim(run)
+    except RayflowNotFound:
+        return False  # removed, or its driver has not got further than the directory
+    except StoreFault as fault:
+        _log.warning("%s is left out: %s", run, fault)
+        return False
+
+
+class Rayflow:
+    """The flows under the root that is looked at, those with the newest runs first."""
+
+    def __init__(self) -> None:
+        self._root: Root = current_root()
+        self._namespace = get_namespace()
+
+    @property
+    def flows(self) -> list[Flow]:
+        """The flows with a run in the current namespace."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Flow]:
+        newest: list[tuple[int, str]] = []
+        for name in self._root.flows():
+            entry = next(self._root.runs(name), None)
+            if entry is not None:
+                newest.append((entry.created_us, name))
+        for _, name in sorted(newest, reverse=True):
+            flow = reference(Flow, self._root, (name,), self._namespace)
+            if flow.is_in_namespace():
+                yield flow
+
+    def __getitem__(self, name: str) -> Flow:
+        try:
+            return Flow(name)
+        except RayflowNotFound:
+            raise KeyError(name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return any(flow.id == name for flow in self)
+
+    def __str__(self) -> str:
+        return "Rayflow()"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [flow.id for flow in self]

@@ -1,0 +1,246 @@
+"""`Run` and `Step`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of
+from rayflow.client.base import Container, local_time
+from rayflow.client.package import RayflowCode
+from rayflow.client.tasks import Task
+from rayflow.model.errors import RayflowNotFound
+from rayflow.model.indexes import TaskKey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rayflow.client.data import TaskData
+    from rayflow.client.flows import Flow
+
+
+class Step(Container[Task]):
+    """The tasks of one step of a run, `Step('MyFlow/1234/train')`."""
+
+    _form = "FlowName/RunID/StepName"
+
+    def _look(self) -> None:
+        self._handle.look()
+        if not self._exists():
+            raise self._not_found()
+
+    def _exists(self) -> bool:
+        if self.id == PARAMETERS:
+            return bool(self._handle.record.run_id)
+        opened = self._handle.opened
+        return self.id in opened.view.steps or any(key.step == self.id for key in (*opened.view.failed, *opened.underway))
+
+    @property
+    def parent(self) -> Run:
+        return self._to(Run, *self._parts[:2])
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the first of its tasks that was committed started; naive local time."""
+        return next((task.created_at for task in self._in_order()), None)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When its last task ended; None where none has."""
+        if self.id != PARAMETERS and self._handle.record.graph[self.id].space:
+            from rayflow.client.tables import last_end_us
+
+            ended = [local_time(last_end_us(self._handle.lineage, self.id))]
+        else:
+            ended = [task.finished_at for task in self]
+        return max((moment for moment in ended if moment is not None), default=None)
+
+    @property
+    def origin_pathspec(self) -> str | None:
+        record = self._handle.record
+        is_taken_over = any(segment.run not in ("", record.run_id) for segment in self._segments())
+        return f"{record.flow}/{record.origin}/{self.id}" if record.origin is not None and is_taken_over else None
+
+    def _segments(self) -> list[Any]:
+        known = self._handle.view.steps.get(self.id)
+        return known.all if known is not None else []
+
+    @property
+    def task(self) -> Task | None:
+        """The newest task; None where there is none yet."""
+        return next(iter(self), None)
+
+    def tasks(self, *tags: str) -> Iterator[Task]:
+        """Its tasks, the newest first, if the run has all of `tags`."""
+        return self._having(tags)
+
+    @property
+    def control_task(self) -> Task | None:
+        """The first node of a gang; None for other steps."""
+        return next(self.control_tasks(), None)
+
+    def control_tasks(self, *tags: str) -> Iterator[Task]:
+        """The first node of every gang."""
+        return (task for task in self._having(tags) if task.metadata_dict.get("internal_task_type") == "control_task")
+
+    def __iter__(self) -> Iterator[Task]:
+        if not self._exists():
+            raise self._not_found()
+        if self.id == PARAMETERS:
+            return iter([self._to(Task, *self._parts, PARAMETERS_TASK)])
+        return map(self._task_at, reversed(keys_of(self._handle.opened, self.id)))
+
+    def _in_order(self) -> Iterator[Task]:
+        view = self._handle.view
+        if self.id == PARAMETERS:
+            return iter(self)
+        return map(self._task_at, view.keys(self.id))
+
+    def _task_at(self, key: TaskKey) -> Task:
+        task = self._to(Task, *self._parts, self._handle.view.task_id(key))
+        task.known_as(key)
+        return task
+
+    def _child(self, id: str) -> Task:
+        return self._checked(Task, *self._parts, id)
+
+    def table(self, *names: str) -> pa.Table:
+        """The step's done tasks as a table: one row per task in index order, its position in each foreach around it, and the artifacts `names`
+        (without names: all small ones that the step stored). Read from the packs, column by column.
+
+        Raises `NoSuchColumn` for what no task has, `UserError` for what cannot be a column.
+        """
+        from rayflow.client.tables import table_of_step
+
+        if not self._exists():
+            raise self._not_found()
+        return table_of_step(self._handle.lineage, self.id, names)
+
+    @property
+    def environment_info(self) -> dict[str, Any]:
+        """What is recorded about where the run was started."""
+        return dict(self._handle.record.facts)
+
+    @property
+    def parent_steps(self) -> Iterator[Step]:
+        """The steps that led here and ran. None for the start step."""
+        graph = self._handle.record.graph
+        sources = graph[self.id].sources if self.id in graph else ()
+        return (step for step in (self._to(Step, *self._parts[:2], name) for name in sources) if step._exists())
+
+    @property
+    def child_steps(self) -> Iterator[Step]:
+        """The steps that this one can lead to, by the source: using one that did not run raises `RayflowNotFound`."""
+        graph = self._handle.record.graph
+        targets = graph[self.id].targets if self.id in graph else ()
+        return (self._to(Step, *self._parts[:2], name) for name in targets)
+
+
+class Run(Container[Step]):
+    """One run, `Run('MyFlow/1234')`. Follows a run that is still going on."""
+
+    _form = "FlowName/RunID"
+
+    def _look(self) -> None:
+        try:
+            self._handle.look()
+            self._handle.record
+        except RayflowNotFound:
+            self._root.forget(*self._parts)
+            raise self._not_found() from None
+
+    @property
+    def parent(self) -> Flow:
+        from rayflow.client.flows import Flow
+
+        return self._to(Flow, self._parts[0])
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was started; naive local time."""
+        return local_time(self._handle.record.created_us)
+
+    @property
+    def state(self) -> str:
+        """"running", "succeeded", "failed" or "interrupted"; "unknown" where nothing is recorded and no driver lives any more.
+
+        Takes up to 3 s (a bucket: 25 s) where the driver is on another machine and only its heartbeat can tell.
+        """
+        ending = self._handle.opened.ending
+        if ending is not None:
+            return ending.outcome.value
+        if self._handle.is_alive():
+            return "running"
+        self._handle.look()  # it may have ended since
+        ending = self._handle.opened.ending
+        return ending.outcome.value if ending is not None else "unknown"
+
+    status = state
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, in whatever way; naive local time. None while it runs, or where nobody could record it."""
+        ending = self._handle.opened.ending
+        return local_time(ending.ended_us) if ending is not None else None
+
+    @property
+    def successful(self) -> bool:
+        """Whether the end step is done, without an exception that `@catch` swallowed."""
+        task = self.end_task
+        return task is not None and task.successful
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end step is done. False for failed and interrupted runs too: see `state`."""
+        task = self.end_task
+        return task is not None and task.finished
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When the end step ended; naive local time. None where the run did not get there."""
+        task = self.end_task
+        return task.finished_at if task is not None else None
+
+    @property
+    def end_task(self) -> Task | None:
+        """The task of the end step; None while it was not reached."""
+        handle = self._handle
+        key = TaskKey(handle.record.graph.end, 0)
+        if not exists(handle.opened, key):
+            return None
+        return self._to(Task, *self._parts, key.step, handle.view.task_id(key))
+
+    @property
+    def data(self) -> TaskData | None:
+        """The artifacts of the end step; None while it was not reached."""
+        task = self.end_task
+        return task.data if task is not None else None
+
+    @property
+    def code(self) -> RayflowCode | None:
+        """The source that ran; None where no package was stored."""
+        return RayflowCode.of(self._handle)
+
+    @property
+    def trigger(self) -> None:
+        """What started the run, where an event did: no deployment of rayflow does that yet."""
+        return None
+
+    @property
+    def origin_pathspec(self) -> str | None:
+        record = self._handle.record
+        return f"{record.flow}/{record.origin}" if record.origin is not None else None
+
+    def steps(self, *tags: str) -> Iterator[Step]:
+        """Its steps that were reached, the last first, if the run has all of `tags`."""
+        return self._having(tags)
+
+    def __iter__(self) -> Iterator[Step]:
+        opened = self._handle.opened
+        reached = {*opened.view.steps, *(key.step for key in (*opened.view.failed, *opened.underway))}
+        names = [node.name for node in opened.record.graph if node.name in reached]
+        return (self._to(Step, *self._parts, name) for name in reversed(names))
+
+    def _child(self, id: str) -> Step:
+        return self._checked(Step, *self._parts, id)

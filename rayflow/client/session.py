@@ -1,0 +1,85 @@
+"""What the client of this process looks at: which root, and which namespace. Objects keep the ones they were made with."""
+
+from __future__ import annotations
+
+import os
+
+from rayflow.client.environ import ROOT_NAME, find_root, user_name
+from rayflow.client.roots import Root, root_at
+from rayflow.model.errors import UserError
+from rayflow.model.layout import FORMAT_FILE
+
+_LOCAL = "local@"
+
+
+class _Session:
+    """`root_url` None: the rule of `find_root`. `is_namespace_set` False: the user's own namespace."""
+
+    def __init__(self) -> None:
+        self.root_url: str | None = None
+        self.is_namespace_set = False
+        self.namespace: str | None = None
+
+
+_session = _Session()
+
+
+def namespace(ns: str | None) -> str | None:
+    """Limits what the client shows to runs that have the tag `ns`; None shows everything. Returns the namespace."""
+    _session.is_namespace_set, _session.namespace = True, ns
+    return ns
+
+
+def get_namespace() -> str | None:
+    """The current namespace; None when everything is shown. Raises `RayflowUnknownUser` where it depends on an unknown user."""
+    return _session.namespace if _session.is_namespace_set else f"user:{user_name(os.environ)}"
+
+
+def default_namespace() -> str:
+    """Back to the user's own namespace, `user:<name>`, which is returned."""
+    _session.is_namespace_set, _session.namespace = False, None
+    return f"user:{user_name(os.environ)}"
+
+
+def metadata(ms: str) -> str:
+    """Looks at another root: a directory, `local@<directory>` or a URL. Of a directory that is no root itself, its `.rayflow` is
+    meant. Returns what `get_metadata` returns. Raises `UserError` for a directory that does not exist."""
+    _session.root_url = _root_url(ms)
+    return get_metadata()
+
+
+def get_metadata() -> str:
+    """The root that is looked at: `local@<directory>` (that which holds `.rayflow`, where there is one) or a URL."""
+    url = current_root_url()
+    if "://" in url:
+        return url
+    directory, name = os.path.split(url)
+    return f"{_LOCAL}{directory if name == ROOT_NAME else url}"
+
+
+def default_metadata() -> str:
+    """Back to the root that `RAYFLOW_ROOT` or the working directory tells. Returns what `get_metadata` returns."""
+    _session.root_url = None
+    return get_metadata()
+
+
+def current_root_url() -> str:
+    """The URL or absolute path of the root that is looked at."""
+    return _session.root_url or find_root(os.environ, os.getcwd())
+
+
+def current_root() -> Root:
+    """The root that is looked at, open."""
+    return root_at(current_root_url())
+
+
+def _root_url(text: str) -> str:
+    path = text.removeprefix(_LOCAL)
+    if "://" in path:
+        return path
+    path = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isdir(path):
+        raise UserError(f"There is no directory {path}, so it cannot hold a rayflow root. Give an existing directory or a URL.")
+    if os.path.basename(path) == ROOT_NAME or os.path.exists(os.path.join(path, FORMAT_FILE)):
+        return path
+    return os.path.join(path, ROOT_NAME)

@@ -1,0 +1,46 @@
+"""What holds after every event. For tests: the cost is per task."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rayflow.engine.arrivals import StaticTally
+from rayflow.engine.scheduler import Scheduler
+from rayflow.engine.steps import StepState
+
+
+def check(scheduler: Scheduler) -> None:
+    """AssertionError, naming the step, where the scheduler's state contradicts itself."""
+    for state in scheduler.states.values():
+        _check_step(scheduler, state)
+    for flight in scheduler.flights.values():
+        assert set(flight.open) <= set(flight.batch.indices), f"batch {flight.batch.id} has open tasks that it was not given"
+    for space, tallies in scheduler.frontier.spaces.items():
+        for tally in tallies.tallies:
+            for position, count in tally.arrived.items():
+                assert 0 < count < tally.fanout.count_at(position), f"the join of {space!r} missed a complete group"
+    for join, tally in scheduler.frontier.statics.items():
+        if isinstance(tally, StaticTally):
+            cells = {cell & 0x7F for block in tally.blocks.values() for cell in block}
+            assert max(cells, default=0) <= tally.branches, f"join {join!r} saw a branch twice"
+    if scheduler.max_workers is not None:
+        assert len(scheduler.flights) <= scheduler.max_workers, "more batches in flight than --max-workers"
+    assert scheduler.is_finished or scheduler.flights or _has_work(scheduler), "the run can neither go on nor end"
+
+
+def _check_step(scheduler: Scheduler, state: StepState) -> None:
+    name = state.node.name
+    waiting = [(index, chunk.kind.lap) for chunk in state.queue.chunks() for index in chunk.indices]
+    delayed = [(retry.task.index, retry.task.kind.lap) for _, _, retry in scheduler.delayed if retry.step == name]
+    flights = [flight for flight in scheduler.flights.values() if flight.batch.step == name]
+    running = [(index, flight.batch.lap) for flight in flights for index in flight.open]
+    twice = [task for task, count in Counter(waiting + delayed + running).items() if count > 1]
+    assert not twice, f"tasks of {name!r} are in two places: {twice[:3]}"
+    assert len(state.queue) == len(waiting), f"the queue of {name!r} lost count"
+    assert state.running == len(running) and state.batches == len(flights), f"{name!r} lost count of what runs"
+    total = state.done + len(waiting) + len(delayed) + len(running) + state.failed
+    assert state.ready == total, f"{name!r}: {state.ready} tasks became ready, {total} are accounted for"
+
+
+def _has_work(scheduler: Scheduler) -> bool:
+    return bool(scheduler.delayed) or any(len(state.queue) for state in scheduler.states.values())

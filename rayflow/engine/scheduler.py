@@ -1,0 +1,407 @@
+"""The one machine that decides: run, resume, re-attach, retry, replay after a crash and dry run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from heapq import heappop, heappush
+
+from rayflow.engine.frontier import Frontier, Ready
+from rayflow.engine.pending import Alone, Kind
+from rayflow.engine.reservations import Reservations
+from rayflow.engine.retry import MAX_LOSSES, Catch, Fallback, GiveUp, RetryAfter, RetryNow, after_failure, retry_why
+from rayflow.engine.reuse import Known, Part, misfit
+from rayflow.engine.sets import without
+from rayflow.engine.steps import Delayed, Ending, Flight, StepProgress, StepState, Trouble, expected_counts
+from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
+from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.model.graph import Graph
+from rayflow.model.indexes import EMPTY, Fanout, IndexSet, TaskKey
+from rayflow.model.records import Failure, Outcome, Segment
+from rayflow.model.spec import StepSpec
+
+
+class Scheduler:
+    """Facts in, commands out. Holds a run's state as index sets and tables of exceptions; costs are per batch.
+
+    `reusable` are committed segments of the origin, or of this very run when it is re-attached; a task is taken over
+    from them only if all its inputs were, and never in the steps `rerun`. `committed` are segments of this very run where
+    it is a resume that is re-attached: they count as done without a command, whatever `rerun` says.
+    `grace_s` is how long a batch may take to end after it was asked to.
+
+    Events about a batch that is over, and tasks that were named before, are ignored: a task is done once. After `Finish`
+    nothing is commanded any more. Not thread-safe; `now` may be any clock that does not go back.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        specs: Mapping[str, StepSpec],
+        *,
+        reusable: Iterable[Segment] = (),
+        committed: Iterable[Segment] = (),
+        rerun: frozenset[str] = frozenset(),
+        is_resume: bool = False,
+        max_workers: int | None = None,
+        grace_s: float = 5.0,
+    ) -> None:
+        self.graph = graph
+        self.states = {node.name: StepState(node, specs.get(node.name, StepSpec())) for node in graph}
+        self.frontier = Frontier(graph)
+        self.flights: dict[int, Flight] = {}
+        self.delayed: list[tuple[float, int, Delayed]] = []
+        self.ending: Ending | None = None
+        self.is_finished = False
+        self.max_workers = max_workers
+        self.capacity = CapacityChanged(default=1, by_step={})
+        self._origin = Known(reusable)
+        self._own = Known(committed)
+        self._origin_runs = {segment.run for segment in self._origin.segments}
+        self._reservations = Reservations(graph)
+        self._rerun = rerun
+        self._is_resume = is_resume
+        self._grace_s = grace_s
+        self._waiting: set[str] = set()
+        self._commands: list[Command] = []
+        self._next_batch = 1
+        self._next_turn = 0
+
+    # -- what the conductor calls ------------------------------------------------------------------------------------
+
+    def start(self, now: float) -> list[Command]:
+        """Takes over what can be, and launches what fits. Called once, before any event."""
+        for segment in (*self._own.segments, *self._origin.segments):
+            if segment.fanout is not None:
+                self._reservations.adopt(segment.fanout)
+        self._settle([self.frontier.start()])
+        return self._decide(now)
+
+    def on(self, event: Event, now: float) -> list[Command]:
+        """What follows from a fact."""
+        if self.is_finished:
+            return []
+        match event:
+            case Completed():
+                self._complete(event)
+            case TaskFailed():
+                self._task_failed(event, now)
+            case BatchLost():
+                self._batch_lost(event, now)
+            case BatchFreed():
+                self._batch_freed(event)
+            case BatchEnded():
+                self._batch_ended(event)
+            case CapacityChanged():
+                self.capacity = event
+            case Interrupted(signal_number=number):
+                self._interrupt(number, now)
+            case Ticked():
+                pass
+        return self._decide(now)
+
+    def reserve(self, step: str, parents: IndexSet, counts: Sequence[int]) -> Fanout:
+        """The fan-out of tasks `parents` of foreach step `step`, `counts[k]` being the number of splits of the k-th. To be
+        called before the rows are journaled; it takes effect when it comes back in the segment of a `Completed`."""
+        return self._reservations.reserve(step, parents, counts)
+
+    def expects(self, batch_id: int) -> IndexSet:
+        """The tasks of the batch that are not decided yet; empty for a batch that is over. Rows of other tasks must not be
+        journaled: they come from a worker that was given up, and another batch has the task."""
+        flight = self.flights.get(batch_id)
+        return flight.open if flight is not None else EMPTY
+
+    @property
+    def next_wakeup(self) -> float | None:
+        """When `Ticked` is due at the latest: a retry's delay or a grace period is over. None when only events matter."""
+        if self.is_finished:
+            return None
+        if self.ending is not None:
+            return self.ending.deadline
+        return self.delayed[0][0] if self.delayed else None
+
+    def progress(self) -> dict[str, StepProgress]:
+        """Counts per step, in the graph's order. O(steps)."""
+        totals = expected_counts(self.graph, self.states, self.frontier.opened)
+        return {
+            name: StepProgress(totals[name], state.done, state.running, state.failed, len(state.troubles))
+            for name, state in self.states.items()
+        }
+
+    # -- tasks become ready ------------------------------------------------------------------------------------------
+
+    def _settle(self, ready: Iterable[Ready]) -> None:
+        """Takes over or queues what is ready, and what follows from taking over. A loop, since a chain of laps is long."""
+        queue = deque(ready)
+        while queue:
+            task = queue.popleft()
+            self.states[task.step].ready += len(task.indices)
+            own, rest = self._own.split(task.step, task.lap, task.indices)
+            for part in own:
+                # What this run performed itself is fresh to the origin's outcomes; what it took over there is not.
+                queue.extend(self._advance(part, part.segment.run not in self._origin_runs))
+            for indices in rest:
+                queue.extend(self._settle_unowned(replace(task, indices=indices)))
+
+    def _settle_unowned(self, task: Ready) -> Iterable[Ready]:
+        known, unknown = self._origin.split(task.step, task.lap, task.indices)
+        reused: list[Ready] = []
+        for part in known:
+            refusal = self._refusal(task, part.segment)
+            if refusal is None:
+                why = f"reused from run {part.segment.run}" if self._is_resume else "committed before this driver started"
+                self._commands.append(Reuse(part.segment.part(part.indices), why))
+                reused.extend(self._advance(part, is_fresh=False))
+            else:
+                self._enqueue(task, part.indices, refusal)
+        is_gap = self._is_resume and task.freshness is None
+        for indices in unknown:
+            self._enqueue(task, indices, "not done in the origin" if is_gap else "ready")
+        return reused
+
+    def _refusal(self, task: Ready, segment: Segment) -> str | None:
+        """Why a committed outcome must not be taken over; None where it may."""
+        if task.step in self._rerun:
+            return f"step {task.step!r} is to be re-run"
+        return task.freshness or misfit(self.graph[task.step], segment)
+
+    def _enqueue(self, task: Ready, indices: IndexSet, why: str) -> None:
+        self.states[task.step].queue.put(indices, Kind(task.parent, task.lap, why), self._next_turn)
+        self._waiting.add(task.step)
+        self._next_turn += 1
+
+    def _advance(self, part: Part, is_fresh: bool) -> Iterable[Ready]:
+        """Notes that tasks are done; returns what is ready by it."""
+        segment = part.segment
+        self.states[segment.step].settle(part.indices, segment.lap)
+        if segment.step == self.graph.end:
+            self._finish(Finish(Outcome.SUCCEEDED, f"{segment.step!r} is done"))
+        return list(self.frontier.after(segment, part.indices, is_fresh))
+
+    # -- batches report ----------------------------------------------------------------------------------------------
+
+    def _complete(self, event: Completed) -> None:
+        flight, segment = self.flights.get(event.batch_id), event.segment
+        if flight is None or (segment.step, segment.lap) != (flight.batch.step, flight.batch.lap):
+            return
+        done = segment.indices
+        rest = without(flight.open, done)
+        if len(rest) + len(done) != len(flight.open):
+            done = done.intersection(flight.open)
+        if not done:
+            return
+        state = self.states[segment.step]
+        state.running -= len(done)
+        flight.open = rest
+        if not flight.is_freed:
+            state.pace = state.pace.after(len(segment.indices), segment.busy_s, event.slowest_s, len(flight.batch.indices))
+        if segment.fanout is not None:
+            self._reservations.adopt(segment.fanout)
+        self._settle(self._advance(Part(segment, done), is_fresh=True))
+
+    def _task_failed(self, event: TaskFailed, now: float) -> None:
+        flight = self.flights.get(event.batch_id)
+        if flight is None or event.index not in flight.open:
+            return
+        failed = IndexSet.single(event.index)
+        self._close(flight, failed)
+        if self.ending is None:
+            self._charge(flight, event.index, event.attempt, event.failure, now)
+        else:
+            self._hand_back(flight, failed, "it failed while the run was ending")
+
+    def _batch_lost(self, event: BatchLost, now: float) -> None:
+        flight = self._land(event.batch_id)
+        if flight is None:
+            return
+        unreported = flight.open
+        self._close(flight, unreported)
+        suspect = event.suspect if event.suspect in unreported else None
+        if self.ending is not None:
+            self._hand_back(flight, unreported, "it was stopped while the run was ending")
+        elif len(unreported) == 1:
+            self._charge(flight, unreported[0], self._attempt(flight, unreported[0], event), event.failure, now)
+        elif event.is_exact and suspect is not None:
+            self._hand_back(flight, unreported.difference(IndexSet.single(suspect)), "its batch was lost, by another task's fault")
+            self._charge(flight, suspect, self._attempt(flight, suspect, event), event.failure, now)
+        else:
+            for index in unreported:
+                self._lose(flight, index, event.failure, now)
+
+    def _batch_ended(self, event: BatchEnded) -> None:
+        flight = self._land(event.batch_id)
+        if flight is not None and flight.open:
+            handed_back = flight.open
+            self._close(flight, handed_back)
+            self._hand_back(flight, handed_back, "handed back by its worker")
+
+    def _batch_freed(self, event: BatchFreed) -> None:
+        flight = self.flights.get(event.batch_id)
+        if flight is not None and not flight.is_freed:
+            state = self.states[flight.batch.step]
+            self._free(flight)
+            if event.count:
+                state.pace = state.pace.after(event.count, event.busy_s, event.slowest_s, len(flight.batch.indices))
+
+    def _free(self, flight: Flight) -> None:
+        if not flight.is_freed:
+            flight.is_freed = True
+            self.states[flight.batch.step].batches -= 1
+
+    def _land(self, batch_id: int) -> Flight | None:
+        flight = self.flights.pop(batch_id, None)
+        if flight is not None:
+            self._free(flight)
+        return flight
+
+    def _close(self, flight: Flight, indices: IndexSet) -> None:
+        flight.open = without(flight.open, indices)
+        self.states[flight.batch.step].running -= len(indices)
+
+    def _attempt(self, flight: Flight, index: int, event: BatchLost) -> int:
+        """The attempt that was lost: the worker may have retried by itself since the launch."""
+        known = flight.batch.attempt_of(index)
+        return max(known, event.suspect_attempt) if event.suspect == index else known
+
+    # -- failures ----------------------------------------------------------------------------------------------------
+
+    def _hand_back(self, flight: Flight, indices: IndexSet, why: str) -> None:
+        """Queues tasks of a batch that is over again, before all others."""
+        kind = replace(flight.kind, why=why)
+        if len(indices) == 1:
+            self._retry(Delayed(flight.batch.step, Alone(indices[0], kind, flight.batch.fallback_for)))
+        elif indices:
+            self.states[flight.batch.step].queue.put_first(indices, kind)
+            self._waiting.add(flight.batch.step)
+
+    def _charge(self, flight: Flight, index: int, attempt: int, failure: Failure, now: float) -> None:
+        """One attempt of a task has failed, and the task is to blame."""
+        state, lap = self.states[flight.batch.step], flight.batch.lap
+        if flight.batch.fallback_for is not None or not failure.is_charged:
+            self._lose(flight, index, failure, now, attempt)
+            return
+        before = state.trouble(index, lap)
+        trouble = Trouble(attempt + 1, before.losses, before.is_alone or failure.left_no_process)
+        again = Alone(index, replace(flight.kind, why=retry_why(state.spec, attempt + 1, failure)))
+        match after_failure(state.spec, attempt, failure):
+            case RetryNow():
+                state.troubles[index, lap] = trouble
+                self._retry(Delayed(state.node.name, again))
+            case RetryAfter(delay_s=delay_s):
+                state.troubles[index, lap] = trouble
+                heappush(self.delayed, (now + delay_s, self._next_turn, Delayed(state.node.name, again)))
+                self._next_turn += 1
+            case Catch() | Fallback():
+                state.troubles[index, lap] = trouble
+                kind = replace(flight.kind, why=f"@catch records the failure of attempt {attempt}")
+                self._retry(Delayed(state.node.name, Alone(index, kind, failure)))
+            case GiveUp():
+                self._give_up(state, TaskKey(state.node.name, index, lap), failure, _last_words(state, attempt), now)
+
+    def _lose(self, flight: Flight, index: int, failure: Failure, now: float, attempt: int = 0) -> None:
+        """A task was lost and nobody is to blame: it runs again, alone, within a budget."""
+        state, batch = self.states[flight.batch.step], flight.batch
+        before = state.trouble(index, batch.lap)
+        if before.losses >= MAX_LOSSES:
+            why = f"{state.node.name!r} was lost {before.losses + 1} times with its worker"
+            self._give_up(state, TaskKey(state.node.name, index, batch.lap), failure, why, now)
+            return
+        attempt = max(attempt, before.attempt, batch.attempt_of(index))
+        state.troubles[index, batch.lap] = Trouble(attempt, before.losses + 1, is_alone=True)
+        kind = replace(flight.kind, why=f"lost with its worker, loss {before.losses + 1} of {MAX_LOSSES} that are not charged")
+        self._retry(Delayed(state.node.name, Alone(index, kind, batch.fallback_for)))
+
+    def _retry(self, retry: Delayed) -> None:
+        """Queues one task before all others; among others like it, where it may share a worker."""
+        state, task = self.states[retry.step], retry.task
+        if task.fallback_for is not None or state.trouble(task.index, task.kind.lap).is_alone:
+            state.queue.put_alone(task)
+        else:
+            state.queue.put_first(IndexSet.single(task.index), task.kind)
+        self._waiting.add(retry.step)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _give_up(self, state: StepState, key: TaskKey, failure: Failure, why: str, now: float) -> None:
+        state.failed += 1
+        state.troubles.pop((key.index, key.lap), None)
+        if self.ending is None:
+            self._end(Ending(Outcome.FAILED, why, now + self._grace_s, key, failure))
+
+    def _interrupt(self, signal_number: int, now: float) -> None:
+        if self.ending is None:
+            self._end(Ending(Outcome.INTERRUPTED, f"interrupted by signal {signal_number}", now + self._grace_s))
+        else:
+            self.ending.deadline = min(self.ending.deadline, now)
+
+    def _end(self, ending: Ending) -> None:
+        self.ending = ending
+        self._commands += [Cancel(batch_id, is_hard=False, why=ending.why) for batch_id in self.flights]
+
+    def _finish(self, finish: Finish) -> None:
+        self.is_finished = True
+        self._commands.append(finish)
+
+    # -- decisions that follow every event ---------------------------------------------------------------------------
+
+    def _decide(self, now: float) -> list[Command]:
+        if not self.is_finished:
+            if self.ending is not None:
+                self._drain(self.ending, now)
+            else:
+                self._launch_due(now)
+        commands, self._commands = self._commands, []
+        return commands
+
+    def _drain(self, ending: Ending, now: float) -> None:
+        if self.flights and now >= ending.deadline and not ending.is_hard:
+            ending.is_hard, ending.deadline = True, now + self._grace_s
+            why = f"still running when the grace period was over: {ending.why}"
+            self._commands += [Cancel(batch_id, is_hard=True, why=why) for batch_id in self.flights]
+        elif not self.flights or now >= ending.deadline:
+            self._finish(Finish(ending.outcome, ending.why, ending.failed, ending.failure))
+
+    def _launch_due(self, now: float) -> None:
+        while self.delayed and self.delayed[0][0] <= now:
+            self._retry(heappop(self.delayed)[2])
+        while self.max_workers is None or sum(not flight.is_freed for flight in self.flights.values()) < self.max_workers:
+            state = self._next_state()
+            if state is None:
+                break
+            self._launch(state)
+        if not (self.flights or self._waiting or self.delayed):
+            self._finish(Finish(Outcome.FAILED, f"nothing is left to run, but {self.graph.end!r} was not reached"))
+
+    def _next_state(self) -> StepState | None:
+        """The step whose turn it is: the one that has room and has waited longest."""
+        free = [state for name in self._waiting if (state := self.states[name]).batches < self._slots(name) + self.capacity.ahead]
+        return min(free, key=lambda state: (state.queue.since, state.node.name), default=None)
+
+    def _slots(self, step: str) -> int:
+        return self.capacity.by_step.get(step, self.capacity.default)
+
+    def _launch(self, state: StepState) -> None:
+        name = state.node.name
+        chunk = state.queue.take(self._batch_size(state))
+        if not len(state.queue):
+            self._waiting.discard(name)
+        kind = chunk.kind
+        attempts = state.attempts(chunk.indices, kind.lap)
+        batch = Batch(self._next_batch, name, chunk.indices, kind.lap, kind.parent, attempts, chunk.fallback_for)
+        self._next_batch += 1
+        self.flights[batch.id] = Flight(batch, kind, chunk.indices)
+        state.batches += 1
+        state.running += len(chunk.indices)
+        self._commands.append(Launch(batch, kind.why))
+
+    def _batch_size(self, state: StepState) -> int:
+        if state.spec.is_isolated:
+            return 1
+        slots = self._slots(state.node.name)
+        return state.pace.batch_size(len(state.queue), slots if self.max_workers is None else min(slots, self.max_workers))
+
+
+def _last_words(state: StepState, attempt: int) -> str:
+    """Why the run fails."""
+    retries = f" and its {attempt} retries" if attempt > 1 else " and its retry" if attempt else ""
+    return f"{state.node.name!r}{retries} failed"

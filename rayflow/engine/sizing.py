@@ -1,0 +1,44 @@
+"""How many splits a batch gets: adaptive per step, pure.
+
+Batches start at one split and double towards `TARGET_S` seconds of work; splits of `SLOW_S` and more are launched one by
+one, so that slow work has the semantics and the parallelism of one task per split; near the end batches shrink (guided
+self-scheduling), so that all slots finish together. The measurements are in `spec/ray-facts.md`, section 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TARGET_S = 0.4
+UNEVEN_TARGET_S = 0.25
+"""Where the slowest split takes `UNEVEN` times the mean: a slow one delays fewer neighbours."""
+UNEVEN = 10.0
+SLOW_S = 0.1
+MAX_SPLITS = 50_000
+"""More gains nothing (rows are flushed every 50-100 ms anyway) and delays the answer to a lost worker."""
+WEIGHT = 0.4
+"""Of the newest report in the moving average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What is known about the speed of a step. `seconds` is the moving average per split, None before the first report."""
+
+    seconds: float | None = None
+    is_uneven: bool = False
+    largest: int = 0
+
+    def after(self, count: int, busy_s: float, slowest_s: float, batch_size: int) -> Pace:
+        """The pace after a report of `count` splits (>= 1) that took `busy_s` in all, of a batch of `batch_size`."""
+        mean = busy_s / count
+        seconds = mean if self.seconds is None else WEIGHT * mean + (1 - WEIGHT) * self.seconds
+        return Pace(seconds, slowest_s > UNEVEN * seconds, max(self.largest, batch_size))
+
+    def batch_size(self, remaining: int, slots: int) -> int:
+        """How many of the `remaining` splits (>= 1) the next batch gets, `slots` being performed at once: 1 or more."""
+        if self.seconds is None or self.seconds >= SLOW_S:
+            return 1
+        target_s = UNEVEN_TARGET_S if self.is_uneven else TARGET_S
+        wanted = int(target_s / max(self.seconds, 1e-9))
+        guided = remaining // (2 * max(slots, 1))
+        return max(1, min(wanted, 2 * self.largest, guided, MAX_SPLITS))

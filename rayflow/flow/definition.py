@@ -1,0 +1,74 @@
+"""A flow as everybody below the command line gets it: class, graph, step specs, Parameters and constants, in one value."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import rayflow.flow.builtin  # noqa: F401  # pyright: ignore[reportUnusedImport] - registers the decorators
+from rayflow.flow.decorators import compile_spec
+from rayflow.flow.decospec import parse_decospec
+from rayflow.flow.flowspec import FlowSpec
+from rayflow.flow.members import constants_of, parameters_of, step_functions
+from rayflow.flow.parameters import Parameter
+from rayflow.flow.step import mark_of
+from rayflow.model.graph import Graph
+from rayflow.model.spec import StepSpec
+
+
+@dataclass(frozen=True)
+class FlowDefinition:
+    """What the user wrote, read and compiled. `parameters` and `constants` are by attribute name, in order of definition.
+
+    Not promised: that the graph obeys the rules; `lint.check(definition.graph)` says so.
+    """
+
+    flow_class: type[FlowSpec]
+    name: str
+    graph: Graph
+    specs: Mapping[str, StepSpec]
+    parameters: Mapping[str, Parameter]
+    constants: Mapping[str, Any]
+    script_path: str
+    doc: str = ""
+
+
+def define(flow_class: type[FlowSpec], decospecs: Sequence[str] = ()) -> FlowDefinition:
+    """Reads the flow class. `decospecs` are `--with` texts, the first of a name wins.
+
+    Raises a `UserError` for a decorator whose values cannot be used.
+    """
+    graph = flow_class._graph  # pyright: ignore[reportPrivateUsage] - the flow's own layer
+    marks = {name: mark_of(function) for name, function in step_functions(flow_class).items()}
+    specs = {node.name: compile_spec(node, mark.decorators) for node in graph if (mark := marks[node.name]) is not None}
+    definition = FlowDefinition(
+        flow_class=flow_class,
+        name=flow_class.__name__,
+        graph=graph,
+        specs=specs,
+        parameters=parameters_of(flow_class),
+        constants=constants_of(flow_class),
+        script_path=_script_path(flow_class) or graph.file,
+        doc=graph.doc,
+    )
+    return with_decospecs(definition, decospecs)
+
+
+def with_decospecs(definition: FlowDefinition, decospecs: Sequence[str]) -> FlowDefinition:
+    """The definition with each decorator (`name:key=value,...`) added to all steps that have none of that name."""
+    specs = dict(definition.specs)
+    for text in decospecs:
+        decorator = parse_decospec(text)
+        for node in definition.graph:
+            present = specs[node.name].decorators
+            if all(other.name != decorator.name for other in present):
+                specs[node.name] = compile_spec(node, (*present, decorator))
+    return replace(definition, specs=specs) if decospecs else definition
+
+
+def _script_path(flow_class: type) -> str:
+    file = getattr(sys.modules.get(flow_class.__module__), "__file__", None)
+    return os.path.abspath(file) if file else ""

@@ -1,0 +1,154 @@
+"""Puts the parts of one run together: what workers are sent, who performs batches, who tells the user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rayflow.catalog.run import RunRecord
+from rayflow.catalog.view import RunView
+from rayflow.executors.inline import InlineExecutor
+from rayflow.executors.process import ProcessExecutor
+from rayflow.executors.ray import RayExecutor
+from rayflow.flow.definition import FlowDefinition
+from rayflow.model.errors import UsageError
+from rayflow.model.ports import Store
+from rayflow.runtime.crew import ENTRY, Crew, cpu_count, needs_cluster
+from rayflow.runtime.loading import file_digest, module_name_of, register_inline
+from rayflow.runtime.narrator import Narrator
+from rayflow.runtime.notices import Reporter, Warned
+from rayflow.runtime.shared import FlowSource, Shared
+
+if TYPE_CHECKING:
+    from rayflow.runtime.launch import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the conductor works with."""
+
+    crew: Crew
+    shared: Shared
+    narrator: Narrator
+
+
+@contextlib.contextmanager
+def assemble(
+    definition: FlowDefinition, settings: Settings, store: Store, record: RunRecord, reporter: Reporter, view: RunView
+) -> Iterator[Parts]:
+    """The parts of a run; every process that they start has ended when the block is left."""
+    is_inline = settings.executor == "inline"
+    if store.url.startswith("memory://") and not is_inline:
+        raise UsageError("A memory:// root lives in one process: use it with --executor inline, or give a directory as --root.")
+    source = source_of(definition, record.code)
+    if is_inline:
+        register_inline(source, definition.flow_class)
+    with _progress_dir(record.run_id, is_inline=is_inline) as progress_dir:
+        shared = Shared(
+            root=store.url,
+            record=record,
+            source=source,
+            specs=definition.specs,
+            cwd=os.getcwd(),
+            environ=dict(os.environ) if _is_on_this_machine(settings.address) else None,
+            max_log_nbytes=settings.max_log_mb << 20,
+            max_num_splits=settings.max_num_splits,
+            is_inline=is_inline,
+            progress_dir=progress_dir,
+        )
+        crew = _crew(definition, settings, reporter)
+        narrator = Narrator(reporter, store, view, definition.specs, is_inline=is_inline)
+        try:
+            yield Parts(crew, shared, narrator)
+        finally:
+            crew.close()
+
+
+def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter) -> Crew:
+    graph, specs = definition.graph, definition.specs
+    process: ProcessExecutor | None = None
+    ray: RayExecutor | None = None
+    inline: InlineExecutor | None = None
+    cpus = min(cpu_count(), settings.max_workers or cpu_count())
+    match settings.executor:
+        case "inline":
+            from rayflow.runtime.worker import perform
+
+            inline = InlineExecutor(perform)
+        case "process":
+            process = ProcessExecutor(ENTRY, cpus)
+        case "ray":
+            ray = RayExecutor(ENTRY, settings.address)
+        case "auto":
+            uses_ray_itself = "ray" in sys.modules  # user code that calls Ray must find the run's cluster, not start another
+            if uses_ray_itself or settings.address or needs_cluster(graph, specs):
+                ray = RayExecutor(ENTRY, settings.address)
+            if ray is None or not (uses_ray_itself or settings.address):
+                process = ProcessExecutor(ENTRY, cpus)
+        case other:
+            raise UsageError(f"There is no executor {other!r}. Choose auto, ray, process or inline.")
+    if process is not None:
+        process.warm_up()
+    if ray is not None:
+        ray.start()
+    return Crew(
+        graph,
+        specs,
+        process=process,
+        ray=ray,
+        inline=inline,
+        is_strict=settings.is_strict,
+        warn=lambda text: reporter.tell(Warned(text)),
+    )
+
+
+def source_of(definition: FlowDefinition, code: str | None) -> FlowSource:
+    """Where workers find the flow class."""
+    flow_class = definition.flow_class
+    path, name = definition.script_path, flow_class.__qualname__
+    search = tuple(dict.fromkeys([os.path.dirname(path), *_own_sys_path()])) if path else _own_sys_path()
+    if not path or not os.path.isfile(path) or "<locals>" in name:
+        import cloudpickle
+
+        return FlowSource(name, flow_class.__module__, sys_path=search, pickled=cloudpickle.dumps(flow_class))
+    module = flow_class.__module__
+    if module == "__main__":
+        module = module_name_of(path)
+    return FlowSource(name, module, path, file_digest(path), search, code)
+
+
+def _own_sys_path() -> tuple[str, ...]:
+    """What the launcher has on its path besides the installation: workers get it too."""
+    installed = (sys.prefix, sys.base_prefix)
+    return tuple(os.path.abspath(entry) for entry in sys.path if entry and not os.path.abspath(entry).startswith(installed))
+
+
+def _is_on_this_machine(address: str | None) -> bool:
+    """Whether an existing cluster's workers are here, so that they can be given the launcher's environment."""
+    return address is not None and address.rpartition(":")[0].rpartition("/")[2] in ("127.0.0.1", "localhost")
+
+
+@contextlib.contextmanager
+def _progress_dir(run_id: str, *, is_inline: bool) -> Iterator[str]:
+    """A directory for the workers' progress words. Those of drivers that were killed are swept."""
+    if is_inline:
+        yield ""
+        return
+    top = os.path.join(tempfile.gettempdir(), f"rayflow-{os.getuid()}")
+    os.makedirs(top, mode=0o700, exist_ok=True)
+    for name in os.listdir(top):
+        pid = name.partition("-")[0]
+        if pid.isdecimal() and not os.path.exists(f"/proc/{pid}") and os.path.isdir("/proc/self"):
+            shutil.rmtree(os.path.join(top, name), ignore_errors=True)
+    path = os.path.join(top, f"{os.getpid()}-{run_id}")
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,260 @@
+"""A task's link between the user's `self` and what is stored: loading, transitions, joins, and what is to be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
+
+from rayflow.client.lineage import Lineage
+from rayflow.flow.binding import instance_of
+from rayflow.flow.flowspec import FlowSpec
+from rayflow.flow.parameters import Parameter
+from rayflow.flow.transition import Transition, decide
+from rayflow.model.errors import MissingInMergeArtifactsException, UnhandledInMergeArtifactsException
+from rayflow.model.graph import Node
+from rayflow.model.indexes import TaskKey
+from rayflow.model.records import Artifact
+from rayflow.store.blobs import Blobs, digest_of
+from rayflow.store.codecs import encode
+
+ITEMS = "_foreach_items"
+"""The hidden artifact of a foreach step: the sequence that it fans out over, fixed when `next` was called."""
+
+_NOT_ARTIFACTS = (FunctionType, MethodType, BuiltinFunctionType, Parameter)
+_IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), range)
+
+
+@dataclass
+class StepContext:
+    """What the tasks of one batch share. `bound` is the flow class with its parameters' values."""
+
+    node: Node
+    bound: type[FlowSpec]
+    lineage: Lineage
+    blobs: Blobs
+    parent: str | None
+    lap: int
+    _items: dict[tuple[str, int], Any] = field(default_factory=dict[tuple[str, int], Any])
+
+    def items(self, split: str, index: int) -> Any:
+        """The sequence that task `index` of foreach step `split` fanned out over."""
+        key = (split, index)
+        if key not in self._items:
+            if len(self._items) >= 64:
+                self._items.clear()
+            segment = self.lineage.view.find(split, index)
+            self._items[key] = None if segment is None else self.lineage.reader.value(segment, index, ITEMS)
+        return self._items[key]
+
+    def frames(self, step: str, index: int) -> list[tuple[int, int | None, Any]]:
+        """(position, number of splits, element) per enclosing foreach of a task, outermost first."""
+        frames: list[tuple[int, int | None, Any]] = []
+        for split, parent, position, count in self.lineage.stack(step, index):
+            if self.lineage.graph[split].num_parallel:
+                frames.append((position, None, position))
+            else:
+                frames.append((position, count, element_of(self.items(split, parent), position)))
+        return frames
+
+
+def element_of(items: Any, position: int) -> Any:
+    """Element `position` of the indexed sequence of a fan-out."""
+    return items[position]
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """An inherited artifact as it was given to the user: the value, and what it was decoded from."""
+
+    value: Any
+    artifact: Artifact
+    is_merged: bool
+
+
+class TaskBinding:
+    """The link of the task that is being performed."""
+
+    __slots__ = ("attempt", "context", "index", "loaded", "merged", "taken")
+
+    def __init__(self, context: StepContext, index: int, attempt: int) -> None:
+        self.context = context
+        self.index = index
+        self.attempt = attempt
+        self.taken: Transition | None = None
+        self.loaded: dict[str, _Loaded] = {}
+        self.merged: dict[str, Artifact] = {}
+
+    @property
+    def step_name(self) -> str:
+        return self.context.node.name
+
+    @property
+    def key(self) -> TaskKey:
+        return TaskKey(self.context.node.name, self.index, self.context.lap)
+
+    def load(self, name: str) -> Any:
+        context = self.context
+        artifact = self.merged.get(name)
+        is_merged = artifact is not None
+        if artifact is None:
+            place = None
+            if context.parent is not None and not context.node.is_join:
+                place = context.lineage.find(self.key, name, context.parent)
+            if place is None or place.segment is None:
+                raise KeyError(name)
+            artifact = context.lineage.artifact(place)
+        value = context.blobs.load(artifact, name)
+        self.loaded[name] = _Loaded(value, artifact, is_merged)
+        return value
+
+    def transition(self, flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        self.taken = decide(flow, targets, options, self.taken)
+
+    def frames(self) -> list[tuple[int, int | None, Any]]:
+        return self.context.frames(self.context.node.name, self.index)
+
+    def merge_artifacts(self, flow: Any, inputs: Any, exclude: Sequence[str], include: Sequence[str]) -> None:
+        """Takes over what all inputs that have it agree on, by reference. Equality is that of the stored bytes."""
+        candidates: dict[str, dict[str, Artifact]] = {}
+        for each in inputs:
+            binding: InputBinding = each.__dict__["_rayflow"]
+            for name in binding.names():
+                if name.startswith("__") or name == ITEMS or name in exclude or (include and name not in include):
+                    continue
+                if name not in flow.__dict__ and name not in self.merged and not hasattr(type(flow), name):
+                    found = binding.artifact(name)
+                    candidates.setdefault(name, {})[f"{found.codec}:{digest_of(found)}"] = found
+        conflicts = [name for name, versions in candidates.items() if len(versions) > 1]
+        if conflicts:
+            raise UnhandledInMergeArtifactsException(
+                f"Step '{self.step_name}' cannot merge {', '.join(sorted(conflicts))}: the branches have different values. Assign "
+                "each before merge_artifacts, or name it in exclude=[...].",
+                [name for name in conflicts for _ in range(len(candidates[name]))],
+            )
+        missing = [name for name in include if name not in candidates and not hasattr(flow, name)]
+        if missing:
+            raise MissingInMergeArtifactsException(
+                f"Step '{self.step_name}' cannot merge {', '.join(missing)}: no branch has it. Check include=[...].", missing
+            )
+        self.merged.update({name: next(iter(versions.values())) for name, versions in candidates.items()})
+
+    def stored(self, flow: FlowSpec, read_only: frozenset[str]) -> dict[str, Any]:
+        """What the task is to store: its own values, changed inherited ones, and what it merged, as `Artifact`s where unchanged."""
+        found: dict[str, Any] = {}
+        for name, value in flow.__dict__.items():
+            if name == "_rayflow" or name in read_only or name.startswith("__") or isinstance(value, _NOT_ARTIFACTS):
+                continue
+            loaded = self.loaded.get(name)
+            if loaded is not None and loaded.value is value and is_unchanged(loaded.value, loaded.artifact, name):
+                if loaded.is_merged:
+                    found[name] = loaded.artifact
+                continue
+            found[name] = value
+        for name, artifact in self.merged.items():
+            if name not in self.loaded and name not in found:
+                found[name] = artifact
+        return found
+
+
+def is_unchanged(value: Any, artifact: Artifact, name: str) -> bool:
+    """Whether a loaded value, perhaps changed in place, would still be stored as the same bytes."""
+    if type(value) in _IMMUTABLE or type(value).__module__.startswith("pyarrow"):
+        return True
+    encoded = encode(value, name=name)
+    if encoded.codec != artifact.codec or encoded.nbytes != artifact.nbytes:
+        return False
+    if artifact.inline is not None:
+        return encoded.to_bytes() == artifact.inline
+    from blake3 import blake3
+
+    hasher = blake3(max_threads=blake3.AUTO)
+    for chunk in encoded.chunks:
+        hasher.update(chunk)
+    return hasher.hexdigest() == artifact.digest
+
+
+class InputBinding:
+    """The read-only link of one input of a join."""
+
+    __slots__ = ("context", "key")
+
+    def __init__(self, context: StepContext, key: TaskKey) -> None:
+        self.context = context
+        self.key = key
+
+    @property
+    def step_name(self) -> str:
+        return self.key.step
+
+    def names(self) -> list[str]:
+        """The artifacts that the input sees, parameters and constants excluded."""
+        record = self.context.lineage.view.record
+        return [name for name in self.context.lineage.names(self.key) if name not in record.parameters and name not in record.constants]
+
+    def artifact(self, name: str) -> Artifact:
+        place = self.context.lineage.find(self.key, name)
+        if place is None:
+            raise KeyError(name)
+        return self.context.lineage.artifact(place)
+
+    def load(self, name: str) -> Any:
+        return self.context.blobs.load(self.artifact(name), name)
+
+    def frames(self) -> list[tuple[int, int | None, Any]]:
+        return self.context.frames(self.key.step, self.key.index)
+
+    def transition(self, flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        raise AttributeError("An element of inputs is a finished task: it has no next().")
+
+    def merge_artifacts(self, flow: Any, inputs: Any, exclude: Sequence[str], include: Sequence[str]) -> None:
+        raise AttributeError("Call self.merge_artifacts(inputs), not that of an element of inputs.")
+
+
+class Inputs:
+    """The second argument of a join: iterate over it, index it, or name a branch (`inputs.a`). Elements are made when asked for, so
+    that a join over a million splits holds one at a time. `table` gives columns instead of elements."""
+
+    def __init__(self, context: StepContext, index: int) -> None:
+        self._context = context
+        self._index = index
+
+    @cached_property
+    def _keys(self) -> list[TaskKey]:
+        return self._context.lineage.inputs_of(self._context.node.name, self._index)
+
+    @cached_property
+    def _by_step(self) -> dict[str, FlowSpec]:
+        last = {key.step: key for key in self._keys}
+        return {step: self._element(key) for step, key in last.items()}
+
+    def _element(self, key: TaskKey) -> FlowSpec:
+        return instance_of(self._context.bound, InputBinding(self._context, key))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[FlowSpec]:
+        return (self._element(key) for key in self._keys)
+
+    def __getitem__(self, position: int | slice) -> FlowSpec | list[FlowSpec]:
+        if isinstance(position, slice):
+            return [self._element(key) for key in self._keys[position]]
+        return self._element(self._keys[position])
+
+    def __getattr__(self, step: str) -> FlowSpec:
+        if not step.startswith("_") and step in self._by_step:
+            return self._by_step[step]
+        steps = ", ".join(dict.fromkeys(key.step for key in self._keys)) or "none: the foreach was empty"
+        raise AttributeError(f"inputs has no branch '{step}'. The steps that lead here are: {steps}.")
+
+    def table(self, *names: str) -> Any:
+        """The artifacts `names` of all inputs as a `pyarrow.Table`: one row per input, in their order, one column per name.
+
+        Read straight from the packs; inherited artifacts are looked up too. KeyError for a name that no input has.
+        """
+        from rayflow.client.tables import table_of_inputs
+
+        return table_of_inputs(self._context.lineage, self._keys, names)

@@ -1,0 +1,293 @@
+"""The one loop: commands of the scheduler go out to the crew, reports come back, are committed, and become the scheduler's next facts.
+
+It decides nothing itself. What may be said is said after the commit; what must be said at once (a task began, a line of output) says
+nothing that a crash could take back.
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any
+
+from rayflow.catalog import wire
+from rayflow.catalog.journal import JournalWriter
+from rayflow.catalog.scope import ancestors, scope_of
+from rayflow.catalog.view import RunView
+from rayflow.engine.retry import Catch, Fallback, GiveUp, RetryAfter, RetryNow, after_failure
+from rayflow.engine.scheduler import Scheduler
+from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
+from rayflow.model.events import BatchFreed, Event, Interrupted, Ticked
+from rayflow.model.indexes import ROOT_SPACE
+from rayflow.model.ports import Store, Work
+from rayflow.model.records import Segment
+from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowsDone, WorkerDied
+from rayflow.model.spec import StepSpec
+from rayflow.runtime.committer import Committed, Committer
+from rayflow.runtime.crew import Crew
+from rayflow.runtime.narrator import Narrator
+from rayflow.runtime.obituary import refined
+from rayflow.runtime.shared import Assignment, Shared
+
+POLL_S = 0.05
+
+
+@dataclass(slots=True)
+class _Paced:
+    """What a batch did since its last commit: the scheduler sizes batches by it before the commit."""
+
+    count: int = 0
+    busy_s: float = 0.0
+    slowest_s: float = 0.0
+
+
+@dataclass
+class Conductor:
+    """Drives one run to its `Finish`. `shared` is what every batch gets; `view` what is committed so far."""
+
+    scheduler: Scheduler
+    crew: Crew
+    store: Store
+    journal: JournalWriter
+    shared: Shared
+    view: RunView
+    narrator: Narrator
+    epoch: int
+    specs: dict[str, StepSpec]
+    finish: Finish | None = None
+    caught_signal: int | None = None
+    batches: dict[int, Batch] = field(default_factory=dict[int, Batch])
+    _started: dict[int, BatchStarted] = field(default_factory=dict[int, BatchStarted])
+    _paced: dict[int, _Paced] = field(default_factory=dict[int, _Paced])
+    _outer: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])
+    _signals: list[int] = field(default_factory=list[int])
+    _is_ending: bool = False
+
+    def __post_init__(self) -> None:
+        record = self.shared.record
+        self.committer = Committer(
+            store=self.store,
+            layout=record.layout,
+            journal=self.journal,
+            run_id=record.run_id,
+            epoch=self.epoch,
+            reserve=self.scheduler.reserve,
+            expects=self.scheduler.expects,
+            batches=self.batches,
+            decides_final=self._is_final,
+        )
+
+    def run(self) -> Finish:
+        """Returns when the run is over. RunFenced, StoreFault and ClusterFault end it early; whoever calls closes the crew."""
+        with _Handlers(self._signals, is_inline=self.crew.is_inline):
+            self._obey(self.scheduler.start(time.monotonic()))
+            self._tell(self.crew.first_capacity())
+            while self.finish is None:
+                try:
+                    self._turn()
+                except KeyboardInterrupt:
+                    self._signals.append(signal.SIGINT)
+        return self.finish
+
+    def _turn(self) -> None:
+        capacity = self.crew.capacity()
+        if capacity is not None:
+            self._tell(capacity)
+        while self._signals:
+            self.caught_signal = self._signals.pop(0)
+            self._tell(Interrupted(self.caught_signal))
+        for report in self.crew.poll(self._timeout()):
+            self._hear(report)
+        if self._is_commit_due():
+            self._commit()
+        wakeup = self.scheduler.next_wakeup
+        if wakeup is not None and time.monotonic() >= wakeup:
+            self._tell(Ticked())
+        self.narrator.look(self.scheduler.progress(), self.crew.waits_for_ray and not self._started)
+
+    def _timeout(self) -> float:
+        now, limits = time.monotonic(), [POLL_S]
+        due, wakeup = self.committer.due_at(now), self.scheduler.next_wakeup
+        limits.extend(moment - now for moment in (due, wakeup) if moment is not None)
+        return max(0.0, min(limits))
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def _tell(self, event: Event) -> None:
+        self._obey(self.scheduler.on(event, time.monotonic()))
+
+    def _obey(self, commands: Iterable[Command]) -> None:
+        reused: list[Segment] = []
+        for command in commands:
+            match command:
+                case Launch(batch=batch):
+                    self._launch(batch, command.why)
+                case Reuse(segment=segment):
+                    reused.append(segment)
+                    self.view.add(segment)
+                case Cancel(batch_id=batch_id, is_hard=is_hard):
+                    self.crew.cancel(batch_id, is_hard=is_hard)
+                    if not self._is_ending:
+                        self._is_ending = True
+                        self.narrator.draining(command.why, len(self.scheduler.flights))
+                case Finish():
+                    self.finish = command
+        if reused:
+            self._take_over(reused)
+
+    def _take_over(self, segments: list[Segment]) -> None:
+        """Records what is reused: a line a segment, no byte of data."""
+        self.journal.commit([{"e": "rows", **wire.segment_to_json(segment)} for segment in segments])
+        self.narrator.reused(segments)
+
+    def _launch(self, batch: Batch, why: str) -> None:
+        self.batches[batch.id] = batch
+        self._paced[batch.id] = _Paced()
+        spec = self.specs[batch.step]
+        shared_id, shared = self._shared_for(batch)
+        scope = scope_of(self.view, batch.step, batch.indices, without=self._without(batch.step))
+        first = batch.indices[0]
+        name = batch.step if self._is_lone(batch.step) else f"{batch.step}[{first}:{first + len(batch.indices)}]"
+        payload = pickle.dumps(Assignment(scope), protocol=5)
+        self.crew.submit(Work(batch, payload, shared, shared_id, name, spec.resources, spec.environment, spec.is_isolated))
+
+    def _is_lone(self, step: str) -> bool:
+        return self.view.graph[step].space == ROOT_SPACE
+
+    def _without(self, step: str) -> frozenset[str]:
+        """The lone ancestors of a fan-out's step: they are done before it begins, and travel once, in the shared part."""
+        if self._is_lone(step):
+            return frozenset()
+        return frozenset(name for name in ancestors(self.view.graph, step) if self._is_lone(name))
+
+    def _shared_for(self, batch: Batch) -> tuple[str, bytes]:
+        key = "" if self._is_lone(batch.step) else batch.step
+        known = self._outer.get(key)
+        if known is None:
+            outer = [segment for name in sorted(self._without(batch.step)) if name in self.view.steps for segment in self.view.steps[name].all]
+            content = pickle.dumps(replace(self.shared, outer=tuple(outer)), protocol=5)
+            known = self._outer[key] = (f"{self.shared.record.run_id}:{self.epoch}:{key}", content)
+        return known
+
+    # -- reports -----------------------------------------------------------------------------------------------------
+
+    def _hear(self, report: Report) -> None:
+        batch = self.batches.get(report.batch_id)
+        if batch is None:
+            return
+        match report:
+            case BatchStarted():
+                self._started[batch.id] = report
+                if len(batch.indices) == 1:
+                    self._note_launch(batch, report)
+                self.narrator.started(batch, report)
+                return
+            case RowsDone():
+                self.narrator.stopped(batch, report.rows)
+                paced = self._paced[batch.id]
+                paced.count += len(report.indices)
+                paced.busy_s += report.busy_s
+                paced.slowest_s = max(paced.slowest_s, report.slowest_s)
+            case AttemptFailed():
+                self.narrator.stopped(batch, (report.row,))
+            case BatchOver():
+                self._free(batch)
+            case WorkerDied():
+                report = self._buried(batch, report)
+                self._free(batch)
+        self.committer.take(report, time.monotonic())
+
+    def _free(self, batch: Batch) -> None:
+        paced = self._paced.pop(batch.id, _Paced())
+        self._tell(BatchFreed(batch.id, paced.count, paced.busy_s, paced.slowest_s))
+
+    def _buried(self, batch: Batch, report: WorkerDied) -> WorkerDied:
+        """A death, with what the dead left in its log, recorded as a failed attempt where it is one task's."""
+        started = self._started.get(batch.id)
+        report = refined(report, self.store, self.shared.record.layout, started, batch, self.specs[batch.step])
+        row = self.narrator.died(batch, report, started)
+        if row is not None and report.suspect is not None and report.failure.is_charged:
+            decision = after_failure(self.specs[batch.step], report.suspect_attempt, report.failure)
+            is_retried = isinstance(decision, (RetryNow, RetryAfter, Fallback))
+            failed = AttemptFailed(batch.id, report.suspect, report.suspect_attempt, report.failure, row, is_retried, is_death=True)
+            self.committer.take(failed, time.monotonic())
+        return report
+
+    def _is_final(self, report: AttemptFailed) -> bool:
+        decision = after_failure(self.specs[self.batches[report.batch_id].step], report.attempt, report.failure)
+        return isinstance(decision, (GiveUp, Catch))
+
+    def _note_launch(self, batch: Batch, report: BatchStarted) -> None:
+        self.journal.note(
+            [
+                {
+                    "e": "launched",
+                    "step": batch.step,
+                    "idx": batch.indices.to_json(),
+                    "lap": batch.lap,
+                    "parent": batch.parent,
+                    "log": report.log_name,
+                    "out": report.out_begin,
+                    "err": report.err_begin,
+                    "pid": report.pid,
+                    "node": report.node,
+                }
+            ]
+        )
+
+    # -- commits -----------------------------------------------------------------------------------------------------
+
+    def _is_commit_due(self) -> bool:
+        """In time; and at once when slots stand empty that the committed tasks' successors could use."""
+        if self.committer.is_empty:
+            return False
+        due = self.committer.due_at(time.monotonic())
+        is_idle = not any(not flight.is_freed for flight in self.scheduler.flights.values())
+        return is_idle or (due is not None and time.monotonic() >= due)
+
+    def _commit(self) -> None:
+        committed = self.committer.commit()
+        for segment in committed.segments:
+            self.view.add(segment)
+        for failed in committed.failed:
+            self.view.add_failed(failed)
+        self._announce(committed)
+        for event in committed.events:
+            self._tell(event)
+        self._forget_over()
+
+    def _announce(self, committed: Committed) -> None:
+        for failed in committed.failed:
+            self.narrator.attempt_failed(failed)
+        for segment in committed.segments:
+            self.narrator.done(segment)
+
+    def _forget_over(self) -> None:
+        for batch_id in [batch_id for batch_id in self.batches if batch_id not in self.scheduler.flights]:
+            del self.batches[batch_id]
+            self._started.pop(batch_id, None)
+            self.narrator.forget(batch_id)
+            self._paced.pop(batch_id, None)
+
+
+class _Handlers:
+    """SIGINT and SIGTERM become facts while a run is driven. In an inline run Ctrl-C interrupts the user's code, as in a debugger."""
+
+    def __init__(self, signals: list[int], *, is_inline: bool) -> None:
+        self._signals = signals
+        self._numbers = (signal.SIGTERM,) if is_inline else (signal.SIGINT, signal.SIGTERM)
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in self._numbers:
+                self._before[number] = signal.signal(number, lambda caught, _frame: self._signals.append(caught))
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,106 @@
+"""Importing the user's flow file, in whatever process performs its steps."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import sys
+import tempfile
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from rayflow.flow.flowspec import FlowSpec
+from rayflow.model.errors import UserError
+from rayflow.runtime.shared import FlowSource
+
+_inline: dict[FlowSource, type[FlowSpec]] = {}
+_loaded: dict[FlowSource, type[FlowSpec]] = {}
+_is_loading = False
+
+
+def is_loading() -> bool:
+    """Whether a flow file is being imported by a worker: `MyFlow()` at its end must then not run the command line."""
+    return _is_loading
+
+
+def register_inline(source: FlowSource, flow_class: type[FlowSpec]) -> None:
+    """In this process, `source` means this very class: inline runs do not import the file a second time."""
+    _inline[source] = flow_class
+
+
+def load_flow(source: FlowSource, fetch_package: Callable[[str, str], str]) -> type[FlowSpec]:
+    """The flow class. `fetch_package(code digest, directory)` extracts the run's code package and returns the directory of the flow file."""
+    known = _inline.get(source) or _loaded.get(source)
+    if known is None:
+        known = _loaded[source] = _import(source, fetch_package)
+    return known
+
+
+def _import(source: FlowSource, fetch_package: Callable[[str, str], str]) -> type[FlowSpec]:
+    if source.pickled is not None:
+        _prepend(source.sys_path)
+        return pickle.loads(source.pickled)
+    path, search = source.path, source.sys_path
+    if file_digest(path) != source.digest and source.code is not None:
+        directory = fetch_package(source.code, tempfile.mkdtemp(prefix="rayflow-code-"))
+        path = f"{directory}/{path.rpartition('/')[2]}"
+        search = (directory, *search)
+    _prepend(search)
+    module = import_file(path, source.module)
+    try:
+        found: Any = module
+        for part in source.class_name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise UserError(f"{path} has no flow class {source.class_name!r} any more. It must be defined at the top of the module.") from None
+    return found
+
+
+def import_file(path: str, name: str) -> ModuleType:
+    """The module at `path`, imported as `name` (which classes that it defines are pickled under)."""
+    global _is_loading
+    present = sys.modules.get(name)
+    if present is not None and getattr(present, "__file__", None) == path:
+        return present
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} cannot be imported: it is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    _is_loading = True
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    finally:
+        _is_loading = False
+    return module
+
+
+def module_name_of(path: str) -> str:
+    """The name under which workers import the file: its stem, unless that is another module's already."""
+    stem = path.rpartition("/")[2].removesuffix(".py")
+    if not stem.isidentifier():
+        return "rayflow_flow_" + "".join(letter if letter.isalnum() else "_" for letter in stem)
+    if stem in sys.stdlib_module_names:
+        return f"rayflow_flow_{stem}"
+    return stem
+
+
+def file_digest(path: str) -> str:
+    """Hex BLAKE3 of the file; empty where it cannot be read."""
+    from blake3 import blake3
+
+    try:
+        with open(path, "rb") as file:
+            return blake3(file.read()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _prepend(search: tuple[str, ...]) -> None:
+    for directory in reversed(search):
+        if directory not in sys.path:
+            sys.path.insert(0, directory)

@@ -1,0 +1,231 @@
+"""Artifacts of one run: small ones within their record, large ones as files of their own, named by the digest of their bytes.
+
+On a local root a blob is mapped, privately and writably: loading a gigabyte costs no copy, and what a step changes in it never
+reaches the file. Digests are verified on reading, except where the file is as this machine wrote it since it was booted: the
+writer leaves a *stamp* (boot id, inode, size, mtime) in an extended attribute of the file and in this process's memory. A
+stamp is only left 20 ms after the last write, so that the clock of mtimes cannot hide a later change. Where a file system
+takes no such attributes, blobs are verified: 0.1 to 0.15 s a GiB.
+
+Blobs below 1 MiB are read, not mapped: a process may have only 65,530 mappings (vm.max_map_count), and a join may load
+100,000 splits.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+from blake3 import blake3
+
+from rayflow.model.errors import StoreCorrupt, StoreMissing
+from rayflow.model.layout import RunLayout
+from rayflow.model.ports import Store
+from rayflow.model.records import Artifact
+from rayflow.store.codecs import Encoded, decode, encode
+from rayflow.store.local import fault
+
+INLINE_NBYTES = 32 * 1024
+"""What encodes to no more than this lies in the record itself."""
+
+_MAP_FROM_NBYTES = 1 << 20
+_PART_NBYTES = 16 << 20
+_PARALLEL_READS = 8
+_THREADED_HASH_NBYTES = 4 << 20
+_SETTLED_S = 0.02
+_STAMP = "user.rayflow.stamp"
+_IMMUTABLE = frozenset({"json", "text", "bytes", "range"})
+"""Codecs whose values never share the memory that they are decoded from."""
+
+_stamps: dict[str, str] = {}
+
+
+class Blobs:
+    """Puts and loads the artifacts of run `run`. `tables` ("arrow" or "parquet") is Arrow on a local root by default, else Parquet.
+    Safe to use from several threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        flow: str,
+        run: str,
+        *,
+        tables: str | None = None,
+        by_value_modules: frozenset[str] = frozenset(),
+    ) -> None:
+        self._store = store
+        self._layout = RunLayout(flow, run)
+        self._tables = tables or ("arrow" if store.can_append else "parquet")
+        self._by_value_modules = by_value_modules
+        self._put: set[str] = set()
+
+    def put(self, name: str, value: object) -> Artifact:
+        """Stores a value (or what `encode` made of it) and describes it; durable when this returns, if it is a blob. An `Artifact`
+        is returned as it is. Raises `ArtifactUnserializable`, `StoreFault`."""
+        if isinstance(value, Artifact):
+            return value
+        encoded = value if isinstance(value, Encoded) else self.encode(name, value)
+        if encoded.nbytes <= INLINE_NBYTES:
+            return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, inline=encoded.to_bytes())
+        digest = _digest(encoded.chunks, encoded.nbytes)
+        blob = f"{digest}{encoded.extension}"
+        self._write_once(blob, digest, encoded)
+        return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, blob=blob, digest=digest)
+
+    def encode(self, name: str, value: object) -> Encoded:
+        """A value as `put` would store it. Raises `ArtifactUnserializable`."""
+        return encode(value, name=name, tables=self._tables, by_value_modules=self._by_value_modules)
+
+    def is_same(self, artifact: Artifact, name: str, value: object) -> bool:
+        """Whether `put` would describe this value (perhaps one that was loaded, and changed since) as this artifact."""
+        encoded = self.encode(name, value)
+        if (encoded.codec, encoded.nbytes) != (artifact.codec, artifact.nbytes):
+            return False
+        if artifact.inline is not None:
+            return encoded.to_bytes() == artifact.inline
+        return _digest(encoded.chunks, encoded.nbytes) == artifact.digest
+
+    def load(self, artifact: Artifact, name: str = "") -> Any:
+        """The value. Raises `StoreMissing` and `StoreCorrupt`, which name the path and the artifact; `UserError` where a module that
+        it needs is missing. What a caller changes in the value is seen by no other."""
+        if artifact.inline is not None:
+            buffer = artifact.inline if artifact.codec in _IMMUTABLE else bytearray(artifact.inline)
+            return decode(artifact.codec, buffer, name=name)
+        return decode(artifact.codec, self.read(artifact, name), name=name)
+
+    def read(self, artifact: Artifact, name: str = "") -> bytes | bytearray | memoryview:
+        """The verified bytes of an artifact; a blob's are private and writable."""
+        if artifact.inline is not None:
+            return artifact.inline
+        key = self.key_of(artifact)
+        path = self._store.local_path(key)
+        if path is None:
+            buffer: bytearray | memoryview = _read_parts(self._store, key, artifact.nbytes)
+            is_trusted = False
+        else:
+            buffer = map_file(path, name)
+            is_trusted = is_as_written(path)
+        if len(buffer) != artifact.nbytes or not (is_trusted or _digest([buffer], len(buffer)) == artifact.digest):
+            raise StoreCorrupt(
+                f"{path or key} is damaged: it is not what was stored as artifact {name!r}. Resume the run to compute it again.",
+                key,
+            )
+        return buffer
+
+    def key_of(self, artifact: Artifact) -> str:
+        """The key of an artifact's blob."""
+        layout = self._layout if artifact.run is None else RunLayout(self._layout.flow, artifact.run)
+        return layout.blob(artifact.blob or "")
+
+    def _write_once(self, blob: str, digest: str, encoded: Encoded) -> None:
+        if blob in self._put:
+            return
+        key = self._layout.blob(blob)
+        path = self._store.local_path(key)
+        if path is None or not _is_intact(path, digest, encoded.nbytes):
+            self._store.write(key, encoded.chunks)
+            if path is not None:
+                stamp(path)
+        self._put.add(blob)
+
+
+def digest_of(artifact: Artifact) -> str:
+    """The hex BLAKE3 of an artifact's bytes: as recorded, or computed where they are inline."""
+    return artifact.digest or blake3(artifact.inline or b"").hexdigest()
+
+
+def digest_of_bytes(buffer: bytes | bytearray | memoryview) -> str:
+    """The hex BLAKE3 of some bytes, on several cores where they are many."""
+    return _digest([buffer], len(buffer))
+
+
+def stamp(path: str) -> None:
+    """Notes that the file is now as this machine wrote it. A hint: nothing happens where it cannot be noted."""
+    status = os.stat(path)
+    if time.time() - status.st_mtime < _SETTLED_S:
+        return
+    text = _stamp_of(status)
+    _stamps[path] = text
+    try:
+        os.setxattr(path, _STAMP, text.encode())
+    except (OSError, AttributeError):  # no extended attributes here: other processes will verify
+        return
+
+
+def is_as_written(path: str) -> bool:
+    """Whether the file is as this machine wrote it since it was booted, by its stamp. False where there is none."""
+    try:
+        now = _stamp_of(os.stat(path))
+        return _stamps.get(path) == now or os.getxattr(path, _STAMP).decode() == now
+    except (OSError, AttributeError, UnicodeDecodeError):
+        return False
+
+
+def _stamp_of(status: os.stat_result) -> str:
+    return f"{_boot_id()} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+@lru_cache(maxsize=1)
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return f"process {os.getpid()} {time.time_ns()}"
+
+
+def _digest(chunks: Iterable[bytes | bytearray | memoryview], nbytes: int) -> str:
+    hasher = blake3(max_threads=blake3.AUTO if nbytes > _THREADED_HASH_NBYTES else 1)
+    for chunk in chunks:
+        hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _is_intact(path: str, digest: str, nbytes: int) -> bool:
+    """Whether the blob is there already. A damaged one is not: the same value written again repairs it."""
+    try:
+        if os.stat(path).st_size != nbytes:
+            return False
+        if is_as_written(path):
+            return True
+        return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest() == digest
+    except OSError:
+        return False
+
+
+def map_file(path: str, artifact_name: str = "") -> bytearray | memoryview:
+    """The whole file as private, writable memory. Raises `StoreMissing` or another `StoreFault`."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(fd).st_size
+            if size >= _MAP_FROM_NBYTES:
+                return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_COPY))
+            buffer = bytearray(size)
+            return buffer[: os.preadv(fd, [buffer], 0)] if size else buffer
+        finally:
+            os.close(fd)
+    except FileNotFoundError as error:
+        whose = f", which holds artifact {artifact_name!r}," if artifact_name else ""
+        raise StoreMissing(f"{path}{whose} is gone. Resume the run to compute it again.", path) from error
+    except OSError as error:
+        raise fault(error, path, "read") from error
+
+
+def _read_parts(store: Store, key: str, nbytes: int) -> bytearray:
+    """A large object by parallel reads of 16 MiB parts."""
+    if nbytes <= _PART_NBYTES:
+        return bytearray(store.read(key))
+    buffer = bytearray(nbytes)
+
+    def fetch(start: int) -> None:
+        part = store.read(key, start, min(start + _PART_NBYTES, nbytes))
+        buffer[start : start + len(part)] = part
+
+    with ThreadPoolExecutor(_PARALLEL_READS) as pool:
+        list(pool.map(fetch, range(0, nbytes, _PART_NBYTES)))
+    return buffer[:nbytes]

@@ -1,0 +1,272 @@
+"""The store on a local directory, by plain `os` calls.
+
+A write is: a temporary name in the same directory, the bytes, fsync, rename (or link, where only a new object may appear),
+fsync of every directory that got a new entry. Directories are made before the file is synced, so that a journalling file
+system commits both at once and the later syncs of directories find nothing left to do.
+
+Rejected: fsspec's local file system, which never syncs and whose exclusive create lets two writers win (DESIGN.md, section 3).
+Not promised: on macOS, fsync does not empty the drive's own cache.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from rayflow.model.errors import StoreExists, StoreFault, StoreMissing, StoreReadOnly
+from rayflow.store.keys import safe_key
+
+_MAX_OPEN_APPENDS = 32
+_MAX_PRUNED = 50
+"""How often a directory is made again that another process prunes at the same moment."""
+
+_FLAGS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
+_WAYS_OUT = {
+    errno.ENOSPC: "The disk is full: free some space, or give another root with --datastore-root; then resume.",
+    errno.EDQUOT: "The disk quota is used up: free some space, or give another root with --datastore-root; then resume.",
+    errno.EFBIG: "The file is larger than this file system or the process limit (ulimit -f) allows.",
+    errno.EACCES: "This user may not do that there: check the owner and the mode, or give another root with --datastore-root.",
+    errno.EPERM: "The system forbids it: check the file's attributes, or give another root with --datastore-root.",
+    errno.EROFS: "The file system is read-only: give another root with --datastore-root.",
+    errno.EIO: "The disk reported an I/O error: check the system log; do not trust this disk.",
+    errno.ENOTDIR: "A file lies where a directory should be.",
+    errno.EISDIR: "A directory lies where a file should be.",
+    errno.ENAMETOOLONG: "The path is longer than this file system allows: give a shorter root.",
+    errno.EMFILE: "This process has too many open files: raise `ulimit -n`.",
+    errno.ENFILE: "The system has too many open files.",
+}
+_TRANSIENT = {errno.EAGAIN, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY}
+
+
+def fault(error: OSError, path: str, deed: str) -> StoreFault:
+    """The fault that `error` means, naming the path and the way out. `deed` is a verb ("write")."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR) and deed == "read":
+        return StoreMissing(f"There is no {path}.", path)
+    text = f"Cannot {deed} {path}: {error.strerror or error}. {_WAYS_OUT.get(error.errno or 0, '')}".rstrip()
+    made = StoreReadOnly(text, path) if error.errno == errno.EROFS else StoreFault(text, path)
+    made.is_retryable = error.errno in _TRANSIENT
+    return made
+
+
+@contextmanager
+def _faults_named(path: str, deed: str) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise fault(error, path, deed) from error
+
+
+class LocalStore:
+    """The `Store` port under the directory `path`, which is created by the first write. Safe to use from several threads,
+    processes and, where the file system has atomic rename and link (NFS included), machines."""
+
+    can_append = True
+
+    def __init__(self, path: str) -> None:
+        self.url = os.path.abspath(path)
+        self._appends: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"LocalStore({self.url!r})"
+
+    def local_path(self, key: str) -> str:
+        return f"{self.url}/{safe_key(key)}"
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        path = self.local_path(key)
+        with _faults_named(path, "read"):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                end = os.fstat(fd).st_size if stop is None else stop
+                return _read_range(fd, start, end)
+            finally:
+                os.close(fd)
+
+    def write(self, key: str, chunks: Iterable[bytes | memoryview], *, only_new: bool = False) -> int:
+        path = self.local_path(key)
+        parent = os.path.dirname(path)
+        temporary = f"{parent}/.{os.urandom(8).hex()}.tmp"
+        with _faults_named(path, "write"):
+            fd, touched = _create(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS)
+            try:
+                try:
+                    nbytes = sum(_write_all(fd, chunk) for chunk in chunks)
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+                if only_new:
+                    _link(temporary, path)
+                else:
+                    os.rename(temporary, path)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary)
+                raise
+            if only_new:
+                os.unlink(temporary)
+            _sync_directory(parent)
+            _sync_parents(touched)
+        return nbytes
+
+    def append(self, key: str, line: bytes, *, is_durable: bool = True) -> None:
+        path = self.local_path(key)
+        with self._lock, _faults_named(path, "append to"):
+            fd = self._append_fd(path)
+            _write_all(fd, line)
+            if is_durable:
+                _sync_data(fd)
+            if os.fstat(fd).st_nlink == 0:
+                self._forget(path)
+                raise StoreFault(f"{path} was deleted while it was being written.", key)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        top = f"{self.url}/{safe_key(prefix)}" if prefix else self.url
+        found: list[str] = []
+        with _faults_named(top, "list"):
+            _collect(top, f"{prefix}/" if prefix else "", found)
+        yield from sorted(found)
+
+    def delete(self, key: str) -> None:
+        path = self.local_path(key)
+        with self._lock:
+            self._forget(path)
+        with _faults_named(path, "delete"):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(path)
+            self._prune(os.path.dirname(path))
+
+    def close(self) -> None:
+        """Closes the files kept open for appending."""
+        with self._lock:
+            for path in tuple(self._appends):
+                self._forget(path)
+
+    def _append_fd(self, path: str) -> int:
+        fd = self._appends.get(path)
+        if fd is not None:
+            self._appends.move_to_end(path)
+            return fd
+        flags = os.O_WRONLY | os.O_APPEND | _FLAGS
+        try:
+            fd = os.open(path, flags)
+        except FileNotFoundError:
+            fd, touched = _create(path, flags | os.O_CREAT)
+            _sync_directory(os.path.dirname(path))
+            _sync_parents(touched)
+        self._appends[path] = fd
+        if len(self._appends) > _MAX_OPEN_APPENDS:
+            self._forget(next(iter(self._appends)))
+        return fd
+
+    def _forget(self, path: str) -> None:
+        fd = self._appends.pop(path, None)
+        if fd is not None:
+            os.close(fd)
+
+    def _prune(self, directory: str) -> None:
+        """Removes empty directories upwards, below the root: objects have no directories, so none should stay behind."""
+        while len(directory) > len(self.url):
+            try:
+                os.rmdir(directory)
+            except OSError:  # not empty, gone, or not ours: it stays
+                return
+            directory = os.path.dirname(directory)
+
+
+def _create(path: str, flags: int) -> tuple[int, list[str]]:
+    """The file, opened for writing, and the directories that got a new directory on the way."""
+    touched: list[str] = []
+    for _ in range(_MAX_PRUNED):
+        try:
+            return os.open(path, flags, 0o666), touched
+        except FileNotFoundError:
+            touched += _make_directories(os.path.dirname(path))
+    return os.open(path, flags, 0o666), touched
+
+
+def _make_directories(path: str) -> list[str]:
+    """Makes `path` and its parents; returns the directories that got a new entry, deepest first."""
+    missing: list[str] = []
+    while path and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for directory in reversed(missing):
+        with suppress(FileExistsError, FileNotFoundError):  # another made it, or pruned its parent: the caller tries again
+            os.mkdir(directory)
+    return [os.path.dirname(directory) for directory in missing]
+
+
+def _write_all(fd: int, chunk: bytes | memoryview) -> int:
+    view = memoryview(chunk).cast("B")
+    written = 0
+    while written < len(view):
+        written += os.write(fd, view[written:])
+    return written
+
+
+def _read_range(fd: int, start: int, stop: int) -> bytes:
+    first = os.pread(fd, stop - start, start) if stop > start else b""
+    if len(first) >= stop - start or not first:
+        return first
+    parts, at = [first], start + len(first)
+    while at < stop and (part := os.pread(fd, stop - at, at)):
+        parts.append(part)
+        at += len(part)
+    return b"".join(parts)
+
+
+def _link(temporary: str, path: str) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        # NFS may answer "exists" to the repetition of a request which it had carried out: two links mean that it was ours.
+        if os.stat(temporary).st_nlink != 2:
+            raise StoreExists(f"{path} exists already.", path) from None
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        raise StoreFault(
+            f"Cannot create {path}: its file system has no hard links, without which two drivers could both believe they own a run."
+            " Give a root on another file system with --datastore-root.",
+            path,
+        ) from error
+
+
+def _sync_parents(touched: Iterable[str]) -> None:
+    for directory in touched:
+        with suppress(FileNotFoundError):  # pruned meanwhile, with what we had made in it
+            _sync_directory(directory)
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync a directory
+            raise
+    finally:
+        os.close(fd)
+
+
+def _collect(directory: str, prefix: str, found: list[str]) -> None:
+    """Adds the keys below `directory`. Hidden names (temporary ones, droppings of other programs) are no objects, and links to
+    directories are not followed, since they can form loops."""
+    try:
+        entries = list(os.scandir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            _collect(entry.path, f"{prefix}{entry.name}/", found)
+        elif entry.is_file():
+            found.append(prefix + entry.name)

@@ -1,0 +1,313 @@
+"""A seeded world around the scheduler: batches that finish in any order, fail, vanish, and speak after their end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+
+from rayflow.engine import Scheduler
+from rayflow.engine.invariants import check
+from rayflow.engine.retry import MAX_LOSSES
+from rayflow.engine.steps import StepState
+from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
+from rayflow.model.events import BatchEnded, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.model.indexes import IndexSet
+from rayflow.model.records import Failure, FailureKind, Outcome, Segment
+from rayflow.model.spec import StepSpec
+
+from .world import Key, Run
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What may go wrong in a schedule, as chances per action. Each seed draws a subset: a swarm finds more than everything on."""
+
+    fails: float = 0.0
+    dies: float = 0.0
+    is_lost: float = 0.0
+    hands_back: float = 0.0
+    echoes: float = 0.0
+    interrupts: float = 0.0
+    kills: float = 0.0
+
+    @staticmethod
+    def draw(rng: Random) -> Faults:
+        chances = (0.0, 0.0, 0.05, 0.2)
+        return Faults(*(rng.choice(chances) for _ in range(5)), rng.choice((0, 0, 0.03)), rng.choice((0, 0.03, 0.1)))
+
+
+class Sized:
+    """Random sizes instead of measured ones: a flow of a few tasks gets batches of all sizes."""
+
+    sizes: Random
+
+    def _batch_size(self, state: StepState) -> int:
+        return 1 if state.spec.is_isolated else self.sizes.choice((1, 1, 2, 3, 8))
+
+
+class SimulatedScheduler(Sized, Scheduler):
+    """The scheduler under test."""
+
+
+@dataclass
+class Job:
+    """A batch that a simulated worker performs."""
+
+    batch: Batch
+    left: list[int]
+    reported: list[Completed] = field(default_factory=list)
+
+
+EXCEPTION = Failure(FailureKind.EXCEPTION, "boom", type="builtins.ValueError")
+DEATH = Failure(FailureKind.DIED, "killed", exit_code=-9)
+LOSS = Failure(FailureKind.LOST, "the node went away")
+
+
+class Killed(Exception):
+    """The driver died."""
+
+
+class Driver:
+    """One life of a driver: obeys the scheduler and holds it to its promises."""
+
+    def __init__(self, run: Run, scheduler: Scheduler, specs: dict[str, StepSpec], rng: Random, faults: Faults) -> None:
+        self.run, self.scheduler, self.specs, self.rng, self.faults = run, scheduler, specs, rng, faults
+        self.origin: Run | None = None
+        self.rerun: frozenset[str] = frozenset()
+        self.now = 0.0
+        self.jobs: dict[int, Job] = {}
+        self.echoes: list[Event] = []
+        self.trace: list[str] = []
+        self.settled: set[Key] = set()
+        self.launches: list[Key] = []
+        self.owed: Counter[Key] = Counter()
+        self.charged: dict[Key, int] = {}
+        self.losses: Counter[Key] = Counter()
+        self.alone: set[Key] = set()
+        self.fallbacks: set[Key] = set()
+        self.hopeless: Key | None = None
+        self.is_ending = False
+        self.finish: Finish | None = None
+
+    # -- obeying -----------------------------------------------------------------------------------------------------
+
+    def start(self, kill_after: int | None = None) -> None:
+        """Starts the run; the driver dies after `kill_after` reuses, where given."""
+        commands = self.scheduler.start(self.now)
+        reuses = [command for command in commands if isinstance(command, Reuse)]
+        assert commands[: len(reuses)] == reuses, "reuse comes before launches"
+        if kill_after is not None and kill_after < len(reuses):
+            self.obey(commands[:kill_after])
+            raise Killed
+        self.obey(commands)
+        ahead = self.rng.choice((0, 1, 2))
+        self.tell(CapacityChanged(self.rng.choice((1, 2, 4)), {}, ahead))
+
+    def tell(self, event: Event) -> None:
+        commands = self.scheduler.on(event, self.now)
+        self.trace += [repr(event), *map(repr, commands)]
+        check(self.scheduler)
+        self.obey(commands)
+        open_tasks = {id: set(flight.open) for id, flight in self.scheduler.flights.items()}
+        assert open_tasks == {id: set(job.left) for id, job in self.jobs.items()}, "scheduler and workers disagree"
+
+    def obey(self, commands: list[Command]) -> None:
+        for command in commands:
+            assert self.finish is None, "a command after Finish"
+            match command:
+                case Launch(batch=batch):
+                    self.launch(batch)
+                case Reuse(segment=segment):
+                    self.reuse(segment)
+                case Cancel(batch_id=batch_id):
+                    assert batch_id in self.jobs
+                    self.is_ending = True
+                case Finish():
+                    self.finish = command
+
+    def launch(self, batch: Batch) -> None:
+        assert not self.is_ending and self.hopeless is None, f"launched {batch} although the run is ending"
+        keys = [(batch.step, index, batch.lap) for index in batch.indices]
+        assert len(set(keys)) == len(keys) and keys
+        for key in keys:
+            assert key not in self.run.values, f"{key} was launched although it is done"
+            causes = self.run.causes(key, batch.parent)
+            assert all(source in self.run.values for source in causes), f"{key} was launched before its inputs are done"
+            if self.origin is not None and key in self.origin.values and key[0] not in self.rerun:
+                assert not all(source in self.run.reused for source in causes), f"{key} could have been reused"
+            assert self.owed[key] == 0, f"{key} was launched twice"
+            assert batch.attempt_of(key[1]) == self.charged.get(key, 0), f"{key} is at attempt {self.charged.get(key, 0)}"
+            assert (batch.fallback_for is not None) == (key in self.fallbacks)
+            assert len(keys) == 1 or key not in self.alone, f"{key} was to run alone"
+            self.owed[key] += 1
+            self.launches.append(key)
+        self.jobs[batch.id] = Job(batch, list(batch.indices))
+
+    def reuse(self, segment: Segment) -> None:
+        if self.origin is None:
+            for index in segment.indices:
+                key = (segment.step, index, segment.lap)
+                assert key in self.run.values and key not in self.settled
+                self.settled.add(key)
+            return
+        assert segment.step not in self.rerun, "a step to re-run was reused"
+        values = [self.origin.values[segment.step, index, segment.lap] for index in segment.indices]
+        for index in segment.indices:
+            for source in self.run.causes((segment.step, index, segment.lap), segment.parent):
+                assert source in self.run.reused, f"{segment.step}[{index}] was reused despite fresh input {source}"
+        self.run.commit(segment, values, is_reused=True)
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    def live(self, limit: int = 20_000) -> Finish:
+        """Acts until the run is over; `Killed` where the driver dies before. AssertionError where it takes too long."""
+        for _ in range(limit):
+            if self.finish is not None:
+                return self.finish
+            self.now += self.rng.choice((0.0, 0.0, 1.0))
+            self.act()
+        raise AssertionError("the run does not end")
+
+    def act(self) -> None:
+        rng, faults = self.rng, self.faults
+        if rng.random() < faults.kills:
+            raise Killed
+        if self.echoes and rng.random() < faults.echoes:
+            self.tell(rng.choice(self.echoes))
+        elif rng.random() < faults.interrupts:
+            self.is_ending = True
+            self.tell(Interrupted(2))
+        elif not self.jobs or rng.random() < 0.1:
+            wakeup = self.scheduler.next_wakeup
+            assert self.jobs or wakeup is not None, "nothing in flight, nothing to wait for, not finished"
+            self.now = self.now if wakeup is None else max(self.now, wakeup)
+            self.tell(Ticked())
+        else:
+            self.work(self.jobs[rng.choice(list(self.jobs))])
+
+    def work(self, job: Job) -> None:
+        """Something happens to a batch."""
+        chance = self.rng.random
+        if not job.left:
+            self.end(job)
+        elif chance() < self.faults.fails and job.batch.fallback_for is None:
+            self.fail(job, self.rng.choice(job.left))
+        elif chance() < self.faults.dies:
+            self.die(job)
+        elif chance() < self.faults.is_lost:
+            self.lose(job, LOSS)
+        elif chance() < self.faults.hands_back:
+            self.end(job)
+        else:
+            self.complete(job, self.rng.randint(1, len(job.left)))
+
+    def complete(self, job: Job, count: int) -> None:
+        """Commits some of the batch, mostly as it was launched."""
+        done = job.left[:count] if self.rng.random() < 0.8 else self.rng.sample(job.left, count)
+        segment = self.commit(job.batch, IndexSet.of(done))
+        job.left = [index for index in job.left if index not in done]
+        event = Completed(job.batch.id, segment, slowest_s=1e-6)
+        self.echoes.append(event)
+        self.tell(event)
+
+    def commit(self, batch: Batch, indices: IndexSet) -> Segment:
+        keys = [(batch.step, index, batch.lap) for index in indices]
+        values = [self.run.value(key, batch.parent) for key in keys]
+        taken, counts = self.run.outcome(batch.step, batch.lap, values)
+        fanout = None if counts is None else self.scheduler.reserve(batch.step, indices, counts)
+        segment = Segment(batch.step, indices, batch.lap, batch.parent, taken, fanout, run=self.run.id, busy_s=1e-6 * len(indices))
+        self.run.commit(segment, values, is_reused=False)
+        for key in keys:
+            self.owed[key] -= 1
+            self.alone.discard(key)
+        return segment
+
+    def end(self, job: Job) -> None:
+        del self.jobs[job.batch.id]
+        self.give_back(job, job.left)
+        self.echoes.append(BatchEnded(job.batch.id))
+        self.tell(BatchEnded(job.batch.id))
+
+    def fail(self, job: Job, index: int) -> None:
+        """A task raises; the worker leaves the retry to the scheduler."""
+        key = (job.batch.step, index, job.batch.lap)
+        event = TaskFailed(job.batch.id, index, job.batch.attempt_of(index), EXCEPTION)
+        self.echoes.append(event)
+        job.left.remove(index)
+        self.give_back(job, [index])
+        if not self.is_ending:
+            self.charge(key, event.attempt)
+        self.tell(event)
+
+    def die(self, job: Job) -> None:
+        """A task takes its worker down; the progress word may name it."""
+        if self.rng.random() < 0.5 and len(job.left) > 1:
+            self.lose(job, DEATH)
+            return
+        suspect = self.rng.choice(job.left)
+        is_exact = len(job.left) > 1 or self.rng.random() < 0.5
+        del self.jobs[job.batch.id]
+        self.give_back(job, job.left)
+        key = (job.batch.step, suspect, job.batch.lap)
+        if not self.is_ending:
+            if job.batch.fallback_for is not None:
+                self.uncharged(key)
+            else:
+                self.charge(key, job.batch.attempt_of(suspect))
+                self.alone.add(key)
+        event = BatchLost(job.batch.id, DEATH, suspect, job.batch.attempt_of(suspect), is_exact)
+        self.echoes.append(event)
+        self.tell(event)
+
+    def lose(self, job: Job, failure: Failure) -> None:
+        """The worker vanishes, and nobody knows why; a batch of one is to blame for its death, not for a loss."""
+        if len(job.left) == 1 and failure is DEATH:
+            return
+        del self.jobs[job.batch.id]
+        self.give_back(job, job.left)
+        if not self.is_ending:
+            for index in job.left:
+                self.uncharged((job.batch.step, index, job.batch.lap))
+        event = BatchLost(job.batch.id, failure)
+        self.echoes.append(event)
+        self.tell(event)
+
+    # -- what is expected --------------------------------------------------------------------------------------------
+
+    def give_back(self, job: Job, indices: list[int]) -> None:
+        for index in indices:
+            self.owed[job.batch.step, index, job.batch.lap] -= 1
+
+    def charge(self, key: Key, attempt: int) -> None:
+        spec = self.specs[key[0]]
+        if attempt < spec.retry.times:
+            self.charged[key] = attempt + 1
+        elif spec.catch is not None:
+            self.charged[key] = attempt + 1
+            self.fallbacks.add(key)
+        elif self.hopeless is None:
+            self.hopeless = key
+
+    def uncharged(self, key: Key) -> None:
+        self.losses[key] += 1
+        self.alone.add(key)
+        if self.losses[key] > MAX_LOSSES and self.hopeless is None:
+            self.hopeless = key
+
+    def check_end(self) -> None:
+        """The run ended as what happened to it demands."""
+        finish = self.finish
+        assert finish is not None
+        if self.hopeless is not None and finish.outcome is Outcome.FAILED:
+            assert finish.failed == self.hopeless and finish.failure is not None
+        else:
+            assert finish.outcome is (Outcome.INTERRUPTED if self.is_ending else Outcome.SUCCEEDED) or (
+                finish.outcome is Outcome.SUCCEEDED and self.is_end_done()
+            )
+        assert (finish.outcome is Outcome.SUCCEEDED) == self.is_end_done()
+        if finish.outcome is Outcome.SUCCEEDED:
+            assert not any(self.owed.values()), "a launched task is unaccounted for"
+
+    def is_end_done(self) -> bool:
+        return (self.run.flow.graph.end, 0, 0) in self.run.values

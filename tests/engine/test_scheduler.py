@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from rayflow.engine import Scheduler, StepProgress, plan
+from rayflow.engine.invariants import check
+from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
+from rayflow.model.events import BatchEnded, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.model.indexes import IndexSet, TaskKey
+from rayflow.model.records import Failure, FailureKind, Outcome, Segment, Taken
+from rayflow.model.spec import Catch, Retry, StepSpec
+
+from .flows import Each, Flow, Linear, Loop, Split, Switch, flow_of
+
+RAISED = Failure(FailureKind.EXCEPTION, "boom", type="builtins.ValueError")
+DIED = Failure(FailureKind.DIED, "killed by signal 9", exit_code=-9)
+LOST = Failure(FailureKind.LOST, "the node went away")
+FANNED = flow_of(Each("fan", (Linear("train"),), "join", ()))
+FORKED = flow_of(Split("fork", ((Linear("a"),), (Linear("b"),)), "merge"), Linear("after"))
+
+
+class Bench:
+    """A scheduler, what it launched, and hands to move it by."""
+
+    def __init__(self, flow: Flow, slots: int = 4, specs: dict[str, StepSpec] | None = None, **options: object) -> None:
+        self.flow, self.now = flow, 0.0
+        self.scheduler = Scheduler(flow.graph, specs or {}, **options)
+        self.batches: dict[str, list[Batch]] = {}
+        self.whys: list[str] = []
+        self.journal: list[Segment] = []
+        self.commands: list[Command] = []
+        self.note(self.scheduler.start(self.now))
+        self.tell(CapacityChanged(slots, {}))
+
+    def note(self, commands: list[Command]) -> list[Command]:
+        for command in commands:
+            self.whys.append(command.why)
+            if isinstance(command, Launch):
+                self.batches.setdefault(command.batch.step, []).append(command.batch)
+        self.commands += commands
+        return commands
+
+    def tell(self, event: Event) -> list[Command]:
+        commands = self.note(self.scheduler.on(event, self.now))
+        check(self.scheduler)
+        return commands
+
+    def last(self, step: str) -> Batch:
+        return self.batches[step][-1]
+
+    def segment(self, batch: Batch, indices: IndexSet, counts: Sequence[int], case: str | None) -> Segment:
+        node = self.flow.graph[batch.step]
+        taken = Taken((case,)) if case is not None else None
+        fanout = self.scheduler.reserve(batch.step, indices, counts) if node.is_foreach else None
+        return Segment(batch.step, indices, batch.lap, batch.parent, taken, fanout, run="1", busy_s=1e-6)
+
+    def done(self, step: str, *indices: int, counts: Sequence[int] = (), case: str | None = None, ends: bool = True) -> list[Command]:
+        """The newest batch of the step reports these tasks (all unless given), and ends."""
+        batch = self.last(step)
+        segment = self.segment(batch, IndexSet.of(indices) if indices else batch.indices, counts, case)
+        self.journal.append(segment)
+        commands = self.tell(Completed(batch.id, segment))
+        return commands + (self.tell(BatchEnded(batch.id)) if ends else [])
+
+    def finish(self) -> Finish:
+        (found,) = [command for command in self.commands if isinstance(command, Finish)]
+        return found
+
+
+def fanned(splits: int, slots: int = 4, **options: object) -> Bench:
+    """A foreach of so many splits, of which the first are in flight."""
+    bench = Bench(FANNED, slots, **options)
+    bench.done("start")
+    bench.done("fan", counts=[splits])
+    return bench
+
+
+def batch_of(bench: Bench, size: int) -> Batch:
+    """A batch of `size` splits: the next after a measured one."""
+    first = bench.last("train")
+    segment = bench.segment(first, first.indices, (), None)
+    bench.scheduler.states["train"].pace = bench.scheduler.states["train"].pace.after(1, 1e-6, 0.0, size)
+    bench.tell(Completed(first.id, segment))
+    bench.tell(BatchEnded(first.id))
+    return bench.last("train")
+
+
+def test_a_join_waits_for_the_slowest_arm() -> None:
+    bench = Bench(FORKED)
+    bench.done("start")
+    bench.done("fork")
+
+    bench.done("b")
+    is_early = "merge" in bench.batches
+    bench.done("a")
+
+    assert (is_early, bench.last("merge").parent) == (False, "fork")
+
+
+def test_an_empty_foreach_goes_straight_to_its_join() -> None:
+    bench = fanned(0)
+
+    assert ("train" in bench.batches, bench.last("join").indices, bench.last("join").parent) == (False, IndexSet.single(0), "fan")
+
+
+def test_no_more_batches_are_in_flight_than_slots_and_those_ahead() -> None:
+    bench = fanned(100, slots=3)
+    few = len(bench.batches["train"])
+
+    bench.tell(CapacityChanged(3, {"train": 5}, ahead=2))
+
+    assert (few, len(bench.batches["train"])) == (3, 7)
+
+
+def test_max_workers_bounds_all_batches_in_flight() -> None:
+    assert len(fanned(100, slots=8, max_workers=2).batches["train"]) == 2
+
+
+def test_batches_grow_when_splits_are_quick() -> None:
+    bench = fanned(1000, slots=1)
+
+    for _ in range(5):
+        bench.done("train")
+
+    assert [len(batch.indices) for batch in bench.batches["train"]] == [1, 2, 4, 8, 16, 32]
+
+
+def test_an_isolated_step_has_one_task_per_batch() -> None:
+    bench = fanned(1000, slots=1, specs={"train": StepSpec(is_isolated=True)})
+
+    for _ in range(3):
+        bench.done("train")
+
+    assert [len(batch.indices) for batch in bench.batches["train"]] == [1, 1, 1, 1]
+
+
+def test_task_ids_and_indices_of_fan_outs_do_not_overlap() -> None:
+    scheduler = Scheduler(FANNED.graph, {})
+    first = scheduler.reserve("fan", IndexSet.single(0), [5])
+
+    second = scheduler.reserve("fan", IndexSet.span(1, 3), [2, 3])
+
+    assert [(fanout.base, fanout.stop, fanout.first_id) for fanout in (first, second)] == [(0, 5, 5), (5, 10, 10)]
+
+
+def test_a_loop_runs_its_next_lap() -> None:
+    bench = Bench(flow_of(Loop("again", "after")))
+    bench.done("start")
+
+    bench.done("again", case="again")
+    bench.done("again", case="after")
+
+    assert ([batch.lap for batch in bench.batches["again"]], bench.last("after").lap, bench.last("after").parent) == ([0, 1], 0, "again")
+
+
+def test_a_switch_runs_one_arm() -> None:
+    bench = Bench(flow_of(Switch("pick", ((Linear("a"),), (Linear("b"),)), "meet")))
+    bench.done("start")
+    bench.done("pick", case="b")
+
+    bench.done("b")
+
+    assert ("a" in bench.batches, bench.last("meet").parent) == (False, "b")
+
+
+def test_a_task_is_done_once() -> None:
+    bench = fanned(2)
+    batch = bench.batches["train"][0]
+    event = Completed(batch.id, bench.segment(batch, batch.indices, (), None))
+
+    again = [
+        bench.tell(event),
+        bench.tell(event),
+        bench.tell(BatchEnded(batch.id)),
+        bench.tell(event),
+        bench.tell(BatchLost(batch.id, DIED)),
+    ]
+
+    assert (again, bench.scheduler.progress()["train"].done) == ([[], [], [], [], []], 1)
+
+
+def test_rows_of_a_batch_that_is_over_are_not_expected() -> None:
+    bench = fanned(2)
+    batch = bench.last("train")
+    before = bench.scheduler.expects(batch.id)
+
+    bench.tell(BatchLost(batch.id, LOST))
+
+    assert (before, len(bench.scheduler.expects(batch.id))) == (batch.indices, 0)
+
+
+def test_what_a_worker_hands_back_goes_first() -> None:
+    bench = fanned(100, slots=1)
+    batch = batch_of(bench, 8)
+
+    bench.done("train", *batch.indices.values[:2])
+
+    again = bench.last("train")
+    assert (again.indices, bench.whys[-1]) == (batch.indices.take(2)[1], "handed back by its worker")
+
+
+def test_the_suspect_pays_and_runs_alone_while_its_neighbours_do_not() -> None:
+    bench = fanned(100, slots=1, specs={"train": StepSpec(Retry(1))})
+    batch = batch_of(bench, 8)
+    suspect = batch.indices[3]
+
+    bench.tell(BatchLost(batch.id, DIED, suspect, 0, is_exact=True))
+    alone = bench.last("train")
+    bench.done("train")
+
+    assert (alone.indices, alone.attempts) == (IndexSet.single(suspect), {suspect: 1})
+    assert (len(bench.last("train").indices), bench.last("train").attempts) == (len(batch.indices) - 1, {})
+
+
+def test_a_suspect_that_is_handed_back_stays_alone() -> None:
+    bench = fanned(100, slots=1, specs={"train": StepSpec(Retry(1))})
+    batch = batch_of(bench, 8)
+    bench.tell(BatchLost(batch.id, DIED, batch.indices[3], 0, is_exact=True))
+    alone = bench.last("train")
+
+    bench.tell(BatchEnded(alone.id))
+
+    assert (bench.last("train").indices, bench.last("train").attempts) == (alone.indices, alone.attempts)
+
+
+def test_where_the_blame_is_not_exact_all_run_again_singly_and_uncharged() -> None:
+    bench = fanned(100, slots=8)
+    batch = batch_of(bench, 6)
+
+    bench.tell(CapacityChanged(20, {}))
+    begin = len(bench.batches["train"])
+    bench.tell(BatchLost(batch.id, LOST, batch.indices[0]))
+
+    again = bench.batches["train"][begin : begin + len(batch.indices)]
+    assert [(list(b.indices), b.attempts) for b in again] == [([index], {}) for index in batch.indices]
+
+
+def test_a_task_is_not_lost_for_ever() -> None:
+    bench = Bench(FORKED)
+
+    for _ in range(6):
+        bench.tell(BatchLost(bench.last("start").id, LOST))
+
+    finish = bench.finish()
+    assert (finish.outcome, finish.failed, finish.failure, finish.why) == (
+        Outcome.FAILED,
+        TaskKey("start", 0),
+        LOST,
+        "'start' was lost 6 times with its worker",
+    )
+
+
+def test_a_stated_delay_is_waited_for() -> None:
+    bench = Bench(FORKED, specs={"start": StepSpec(Retry(1, 30.0, delay_is_stated=True))})
+    first = bench.last("start")
+    bench.tell(TaskFailed(first.id, 0, 0, RAISED))
+    bench.tell(BatchEnded(first.id))
+
+    due, bench.now = bench.scheduler.next_wakeup, 29.0
+    early = bench.tell(Ticked())
+    bench.now = 30.0
+
+    assert (due, early, bench.tell(Ticked())) == (
+        30.0,
+        [],
+        [Launch(Batch(2, "start", IndexSet.single(0), attempts={0: 1}), "retry 1 of 1 after ValueError")],
+    )
+
+
+def test_the_death_of_a_caught_task_gets_a_fallback() -> None:
+    bench = Bench(FORKED, specs={"start": StepSpec(Retry(0), Catch())})
+
+    bench.tell(BatchLost(bench.last("start").id, DIED, 0, 0, is_exact=True))
+
+    assert (bench.last("start").fallback_for, bench.last("start").attempts) == (DIED, {0: 1})
+
+
+def test_a_failure_ends_the_run_and_what_completes_meanwhile_counts() -> None:
+    bench = Bench(FORKED, grace_s=5.0)
+    bench.done("start")
+    bench.done("fork")
+    a, b = bench.last("a"), bench.last("b")
+
+    soft = bench.tell(TaskFailed(a.id, 0, 0, RAISED))
+    bench.tell(BatchEnded(a.id))
+    nothing = bench.done("b", ends=False)
+    bench.now = 5.0
+    hard = bench.tell(Ticked())
+    bench.tell(BatchEnded(b.id))
+
+    assert soft == [Cancel(a.id, False, "'a' failed"), Cancel(b.id, False, "'a' failed")]
+    assert (nothing, hard) == ([], [Cancel(b.id, True, "still running when the grace period was over: 'a' failed")])
+    assert bench.finish() == Finish(Outcome.FAILED, "'a' failed", TaskKey("a", 0), RAISED)
+    assert bench.scheduler.progress()["b"].done == 1
+
+
+def test_a_second_interrupt_kills_at_once() -> None:
+    bench = Bench(FORKED)
+    batch = bench.last("start")
+    bench.tell(Interrupted(2))
+
+    hard = bench.tell(Interrupted(2))
+
+    assert [(command.batch_id, command.is_hard) for command in hard if isinstance(command, Cancel)] == [(batch.id, True)]
+
+
+def test_a_batch_that_does_not_die_is_not_waited_for() -> None:
+    bench = Bench(FORKED, grace_s=5.0)
+    bench.tell(Interrupted(15))
+
+    for bench.now in (5.0, 10.0):
+        bench.tell(Ticked())
+
+    assert bench.finish() == Finish(Outcome.INTERRUPTED, "interrupted by signal 15")
+
+
+def test_progress_knows_the_size_of_a_fan_out_downstream() -> None:
+    bench = Bench(flow_of(Each("fan", (Linear("train"), Linear("score")), "join", ())))
+    bench.done("start")
+    bench.done("fan", counts=[50])
+
+    assert bench.scheduler.progress()["score"] == StepProgress(total_known=50, done=0, running=0, failed=0, retrying=0)
+
+
+def resumed(bench: Bench, **options: object) -> Bench:
+    return Bench(bench.flow, reusable=bench.journal, is_resume=True, **options)
+
+
+def test_resume_runs_what_was_not_done() -> None:
+    bench = fanned(3)
+    bench.journal += [bench.segment(batch, batch.indices, (), None) for batch in bench.batches["train"][:2]]
+
+    again = resumed(bench)
+
+    launched = [(b.step, list(b.indices)) for batches in again.batches.values() for b in batches]
+    assert (launched, again.whys[-1]) == ([("train", [2])], "not done in the origin")
+    assert [c.why for c in again.commands if isinstance(c, Reuse)] == ["reused from run 1"] * 4
+
+
+def whole() -> Bench:
+    bench = Bench(FORKED)
+    for step in ("start", "fork", "a", "b", "merge", "after", "end"):
+        bench.done(step)
+    return bench
+
+
+def test_resuming_a_finished_run_reuses_everything() -> None:
+    again = resumed(whole())
+
+    assert (again.batches, again.finish().outcome) == ({}, Outcome.SUCCEEDED)
+
+
+def test_resume_of_a_step_runs_it_and_what_follows() -> None:
+    again = resumed(whole(), rerun=frozenset({"a"}))
+
+    again.done("a")
+
+    assert (sorted(again.batches), again.whys[-1]) == (["a", "merge"], "input 'a' was re-run")
+
+
+def test_an_outcome_that_todays_flow_cannot_follow_is_not_reused() -> None:
+    bench = Bench(flow_of(Switch("pick", ((Linear("a"),), (Linear("b"),)), "meet")))
+    bench.done("start")
+    bench.done("pick", case="b")
+    today = flow_of(Switch("pick", ((Linear("a"),), (Linear("c"),)), "meet"))
+
+    again = Bench(today, reusable=bench.journal, is_resume=True)
+
+    assert (sorted(again.batches), again.whys[-1]) == (["pick"], "it went to 'b' then, which is no case of it now")
+
+
+def test_a_dry_run_says_what_a_resume_would_do() -> None:
+    dry = plan(FORKED.graph, whole().journal, rerun=frozenset({"a"}))
+
+    assert [reuse.segment.step for reuse in dry.reused] == ["start", "fork", "b"]
+    assert [(planned.step, planned.why) for planned in dry.ready] == [("a", "step 'a' is to be re-run")]
+    assert dry.later == {"merge": "follows 'a'", "after": "follows 'merge'", "end": "follows 'after'"}
+
+
+def test_a_flow_that_cannot_go_on_fails_and_says_so() -> None:
+    bench = Bench(FORKED)
+    bench.done("start")
+
+    bench.scheduler.frontier.after = lambda *_: iter(())  # what a graph that lint refuses would do
+    bench.done("fork")
+
+    assert bench.finish().why == "nothing is left to run, but 'end' was not reached"
+
+
+@pytest.mark.parametrize("splits", [1, 7, 500])
+def test_a_foreach_is_joined_once(splits: int) -> None:
+    bench = fanned(splits, slots=2)
+
+    while bench.scheduler.progress()["train"].done < splits:
+        for batch in [b for b in bench.batches["train"] if bench.scheduler.expects(b.id)]:
+            bench.tell(Completed(batch.id, bench.segment(batch, batch.indices, (), None)))
+            bench.tell(BatchEnded(batch.id))
+
+    assert [list(batch.indices) for batch in bench.batches["join"]] == [[0]]

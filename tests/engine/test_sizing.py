@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from rayflow.engine.sizing import MAX_SPLITS, Pace
+
+
+def sizes(split_s: float, splits: int, slots: int) -> list[int]:
+    """The sizes of the batches of a fan-out, reported one by one."""
+    pace, left, found = Pace(), splits, list[int]()
+    while left:
+        size = min(left, pace.batch_size(left, slots))
+        found.append(size)
+        pace, left = pace.after(size, split_s * size, split_s, size), left - size
+    return found
+
+
+def test_the_first_batches_have_one_split_each() -> None:
+    assert Pace().batch_size(10**6, slots=2) == 1
+
+
+def test_batches_double_towards_the_target_and_shrink_at_the_end() -> None:
+    assert sizes(0.01, 200, slots=1) == [1, 2, 4, 8, 16, 32, 40, 40, 28, 14, 7, 4, 2, 1, 1]
+
+
+def test_slow_splits_stay_one_per_batch() -> None:
+    assert set(sizes(0.1, 50, slots=2)) == {1}
+
+
+def test_uneven_splits_get_smaller_batches() -> None:
+    even, uneven = Pace().after(1000, 1.0, 0.002, 10**4), Pace().after(1000, 1.0, 0.5, 10**4)
+
+    assert (even.batch_size(10**6, 2), uneven.batch_size(10**6, 2)) == (400, 250)
+
+
+def test_a_batch_has_a_largest_size() -> None:
+    assert Pace().after(10**6, 0.0, 0.0, 10**6).batch_size(10**8, 2) == MAX_SPLITS

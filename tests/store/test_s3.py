@@ -1,0 +1,95 @@
+"""The store on S3 over real HTTP: moto's server, where it is installed (`pip install moto[server]`)."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rayflow.model.errors import StoreFault
+from rayflow.store.blobs import Blobs
+from rayflow.store.remote import RemoteStore, can_create_exclusively
+from rayflow.testing.store_contract import StoreContract
+
+SERVER = shutil.which("moto_server", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+
+pytestmark = pytest.mark.skipif(SERVER is None, reason="moto_server is not installed")
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([SERVER, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield url
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture
+def options(endpoint, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return {"endpoint_url": endpoint}
+
+
+@pytest.fixture
+def store(options):
+    import s3fs
+
+    bucket = f"b{uuid.uuid4().hex[:20]}"
+    s3fs.S3FileSystem(**options).mkdir(bucket)
+    return RemoteStore(f"s3://{bucket}/some/root", **options)
+
+
+class TestS3(StoreContract):
+    @pytest.fixture
+    def store(self, store):
+        return store
+
+    def reopened(self, store):
+        return RemoteStore(store.url, **store.__getstate__()["options"])
+
+
+def test_the_probe_finds_that_s3_creates_exclusively(store):
+    assert (can_create_exclusively(store), list(store.list(""))) == (True, [])
+
+
+def test_a_large_blob_is_read_by_parallel_ranges(store):
+    array = np.arange(6_000_000)
+    blobs = Blobs(store, "Flow", "1")
+
+    artifact = blobs.put("array", array)
+
+    assert np.array_equal(blobs.load(artifact, "array"), array)
+
+
+def test_a_bucket_that_is_not_there_is_named(options):
+    with pytest.raises(StoreFault, match="no-such-bucket"):
+        RemoteStore("s3://no-such-bucket/root", deadline_s=2, **options).write("x", [b"."])
+
+
+def test_an_endpoint_that_does_not_answer_is_a_retryable_fault_within_the_deadline(options):
+    store = RemoteStore("s3://bucket/root", deadline_s=1, endpoint_url="http://127.0.0.1:9")
+
+    with pytest.raises(StoreFault, match="It was retried") as caught:
+        store.read("x")
+
+    assert caught.value.is_retryable

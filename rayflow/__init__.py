@@ -1,1 +1,121 @@
+"""rayflow: durable workflows on Ray. A flow is a class, `@step` methods form a DAG, `self.x` is an artifact, the path is the backend.
+
+    from rayflow import FlowSpec, step
+
+    class HelloFlow(FlowSpec):
+        @step
+        def start(self):
+            self.greeting = "hello"
+            self.next(self.end)
+
+        @step
+        def end(self):
+            print(self.greeting)
+
+    if __name__ == "__main__":
+        HelloFlow()
+
+The layers, top down (imports point down only; `tests/test_architecture.py` and the import contracts enforce it): `cli`, `runtime`, `client`,
+`executors | store | catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
+
+Names are loaded when they are first used: `import rayflow` loads neither ray nor pyarrow nor fsspec.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "FlowSpec": "rayflow.flow.flowspec",
+    "step": "rayflow.flow.step",
+    "Parameter": "rayflow.flow.parameters",
+    "JSONType": "rayflow.flow.parameters",
+    "IncludeFile": "rayflow.flow.includefile",
+    "current": "rayflow.flow.current",
+    "retry": "rayflow.flow.builtin",
+    "catch": "rayflow.flow.builtin",
+    "timeout": "rayflow.flow.builtin",
+    "resources": "rayflow.flow.builtin",
+    "environment": "rayflow.flow.builtin",
+    "isolated": "rayflow.flow.builtin",
+    "kubernetes": "rayflow.flow.builtin",
+    "batch": "rayflow.flow.builtin",
+    "Rayflow": "rayflow.client",
+    "Flow": "rayflow.client",
+    "Run": "rayflow.client",
+    "Step": "rayflow.client",
+    "Task": "rayflow.client",
+    "DataArtifact": "rayflow.client",
+    "namespace": "rayflow.client",
+    "get_namespace": "rayflow.client",
+    "default_namespace": "rayflow.client",
+    "metadata": "rayflow.client",
+    "get_metadata": "rayflow.client",
+    "default_metadata": "rayflow.client",
+}
+
+if TYPE_CHECKING:
+    from rayflow.client import (
+        DataArtifact,
+        Flow,
+        Rayflow,
+        Run,
+        Step,
+        Task,
+        default_metadata,
+        default_namespace,
+        get_metadata,
+        get_namespace,
+        metadata,
+        namespace,
+    )
+    from rayflow.flow.builtin import batch, catch, environment, isolated, kubernetes, resources, retry, timeout
+    from rayflow.flow.current import current
+    from rayflow.flow.flowspec import FlowSpec
+    from rayflow.flow.includefile import IncludeFile
+    from rayflow.flow.parameters import JSONType, Parameter
+    from rayflow.flow.step import step
+
+__all__ = [
+    "DataArtifact",
+    "Flow",
+    "FlowSpec",
+    "IncludeFile",
+    "JSONType",
+    "Parameter",
+    "Rayflow",
+    "Run",
+    "Step",
+    "Task",
+    "batch",
+    "catch",
+    "current",
+    "default_metadata",
+    "default_namespace",
+    "environment",
+    "get_metadata",
+    "get_namespace",
+    "isolated",
+    "kubernetes",
+    "metadata",
+    "namespace",
+    "resources",
+    "retry",
+    "step",
+    "timeout",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'rayflow' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -56,7 +56,7 @@ def runs_of(store: Store, flow: str) -> list[IndexEntry]:
 
 def newest_first(store: Store, flow: str) -> Iterator[IndexEntry]:
     """The same, lazily: after the listing, one entry costs the same whether the flow has ten runs or 100,000."""
-    names = [name for name in children(store, FlowLayout(flow).index) if name.count(".") == 2 and name.find(".") == 17 and name[:17].isdecimal()]
+    names = [name for name in children(store, FlowLayout(flow).index) if _is_entry(name)]
     listed = {name[18 : name.rindex(".")] for name in names}
     entries = (
         (_LAST_US - int(place[:17]), place[18:], list(kinds)) for place, kinds in groupby(names, lambda name: name[: name.rindex(".")])
@@ -65,6 +65,10 @@ def newest_first(store: Store, flow: str) -> Iterator[IndexEntry]:
     hidden = ((created_us, run_id, list[str]()) for created_us, run_id in reversed(unlisted))
     for created_us, run_id, kinds in merge(entries, hidden, key=lambda entry: -entry[0]):
         yield IndexEntry(run_id, created_us, _outcome_of(kinds))
+
+
+def _is_entry(name: str) -> bool:
+    return name.count(".") == 2 and name.find(".") == 17 and name[:17].isdecimal()
 
 
 def _outcome_of(names: list[str]) -> Outcome | None:

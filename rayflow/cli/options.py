@@ -62,7 +62,9 @@ def launch_options() -> list[click.Option]:
             metavar="FILE",
             help="Write the run's pathspec and root there as JSON; read by Runner.",
         ),
-        click.Option(["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has, instead of clamping."),
+        click.Option(
+            ["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has, instead of clamping."
+        ),
     ]
 
 

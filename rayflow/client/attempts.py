@@ -20,8 +20,8 @@ PARAMETERS_TASK = "0"
 class Attempt:
     """One attempt of a task, or that there is none yet. Its row is read when it is asked for.
 
-    `segment` is given where the attempt is committed, `failed` where it failed, `underway` while a driver performs it (with `before`: where the
-    log of the attempt before it ended). `parent` is the step that led to the task.
+    `segment` is given where the attempt is committed, `failed` where it failed, `underway` while a driver performs it (with
+    `before`: where the log of the attempt before it ended). `parent` is the step that led to the task.
     """
 
     handle: RunHandle

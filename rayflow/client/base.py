@@ -140,18 +140,18 @@ class Container(RayflowObject, Generic[ChildT]):
     def __iter__(self) -> Iterator[ChildT]: ...
 
     @abstractmethod
-    def _child(self, id: str) -> ChildT:
+    def _child(self, name: str) -> ChildT:
         """The object of that id; `RayflowNotFound` or `UnsafeName` where there is none."""
 
-    def __getitem__(self, id: str) -> ChildT:
+    def __getitem__(self, name: str) -> ChildT:
         try:
-            return self._child(id)
+            return self._child(name)
         except (RayflowNotFound, UnsafeName):
-            raise KeyError(id) from None
+            raise KeyError(name) from None
 
-    def __contains__(self, id: object) -> bool:
+    def __contains__(self, name: object) -> bool:
         try:
-            self._child(str(id))
+            self._child(str(name))
         except (RayflowNotFound, RayflowNamespaceMismatch, UnsafeName):
             return False
         return True
@@ -177,9 +177,7 @@ def _check_attempt(attempt: object, is_taken: bool) -> None:
         raise RayflowNotFound(f"Attempt can only be smaller than {_MAX_ATTEMPTS}; got {attempt}.")
 
 
-def reference(
-    cls: type[ObjectT], root: Root, parts: tuple[str, ...], namespace: str | None, attempt: int | None = None
-) -> ObjectT:
+def reference(cls: type[ObjectT], root: Root, parts: tuple[str, ...], namespace: str | None, attempt: int | None = None) -> ObjectT:
     """An object without any check: of something known to exist, or to be looked for when it is used."""
     made = object.__new__(cls)
     made._set(root, parts, attempt, namespace)  # pyright: ignore[reportPrivateUsage] - this is its second constructor

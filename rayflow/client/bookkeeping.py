@@ -20,7 +20,7 @@ class ForeachFrame(NamedTuple):
     step: str
     var: str | None
     num_splits: int | None
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride] - flows read `frame.index`, so Metaflow's name stays
     value: str | None
 
 
@@ -112,6 +112,10 @@ def _is_gang_member(attempt: Attempt) -> bool:
     return bool(space) and graph[space].num_parallel
 
 
+def _num_splits(attempt: Attempt) -> int | None:
+    return len(attempt.handle.view.children(attempt.key.step, attempt.key.index)) if _is_foreach(attempt) else None
+
+
 def _splits(attempt: Attempt) -> list[str]:
     """The beginnings of the texts of what a foreach step fans out over."""
     handle, key = attempt.handle, attempt.key
@@ -139,7 +143,7 @@ _COMPUTED: dict[str, tuple[Callable[[Attempt], bool], Callable[[Attempt], Any]]]
     "_current_step": (_is_task, lambda attempt: attempt.key.step),
     "_foreach_stack": (_is_task, foreach_stack),
     "_foreach_var": (_is_task, lambda attempt: attempt.handle.record.graph[attempt.key.step].foreach),
-    "_foreach_num_splits": (_is_task, lambda attempt: len(attempt.handle.view.children(attempt.key.step, attempt.key.index)) if _is_foreach(attempt) else None),
+    "_foreach_num_splits": (_is_task, _num_splits),
     "_foreach_values": (_stores_splits, _splits),
     "_iteration_stack": (_is_task, lambda attempt: [attempt.key.lap] if attempt.handle.record.graph[attempt.key.step].is_loop else []),
     "_parallel_ubf_iter": (_is_gang_member, innermost_index),

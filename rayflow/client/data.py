@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rayflow.client.attempts import Attempt
-from rayflow.client.base import RayflowObject
+from rayflow.client.base import RayflowObject, reference
 from rayflow.client.bookkeeping import compute, is_computed
 from rayflow.client.lineage import Place
+from rayflow.model.errors import RayflowNotFound
 from rayflow.model.records import Artifact
 
 if TYPE_CHECKING:
@@ -23,29 +23,34 @@ class DataArtifact(RayflowObject):
     _form = "FlowName/RunID/StepName/TaskID/ArtifactName"
     _has_attempts = True
 
-    def _look(self) -> None:
-        self.parent.look()
-        if not self._exists():
-            raise self._not_found()
+    _owner: Task | None = None
 
-    def _exists(self) -> bool:
-        attempt = self._record
-        return attempt.find(self.id) is not None or is_computed(attempt, self.id)
+    def _look(self) -> None:
+        try:
+            self.parent.look()
+        except RayflowNotFound:
+            raise self._not_found() from None
+        self.check()
+
+    def check(self) -> None:
+        """Raises `RayflowNotFound` where the task has no such artifact."""
+        self._stored()
+
+    def belongs_to(self, task: Task) -> None:
+        """Says which task this is of, so that what that one has read is not read again."""
+        self._owner = task
 
     @property
     def parent(self) -> Task:
-        from rayflow.client.base import reference
         from rayflow.client.tasks import Task
 
-        return reference(Task, self._root, self._parts[:4], self._namespace, self._attempt)
-
-    @property
-    def _record(self) -> Attempt:
-        return self.parent.record
+        if self._owner is None:
+            self._owner = reference(Task, self._root, self._parts[:4], self._namespace, self._attempt)
+        return self._owner
 
     def _stored(self) -> tuple[Attempt, Place | None]:
         """Where it lies; None where it is computed."""
-        attempt = self._record
+        attempt = self.parent.record
         place = attempt.find(self.id)
         if place is None and not is_computed(attempt, self.id):
             raise self._not_found()
@@ -102,21 +107,24 @@ class DataArtifact(RayflowObject):
 class TaskData:
     """The artifacts of a task as attributes, loaded when they are asked for. Hidden ones (`_x`) are reached by `task['_x']`."""
 
-    def __init__(self, artifacts: Iterable[DataArtifact]) -> None:
-        self._artifacts = {artifact.id: artifact for artifact in artifacts}
+    def __init__(self, task: Task) -> None:
+        self._task = task
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_artifacts" or name not in self._artifacts:
+        if name.startswith("_"):
             raise AttributeError(name)
-        return self._artifacts[name].data
+        try:
+            return self._task.artifact(name).data
+        except RayflowNotFound:
+            raise AttributeError(f"{self._task} has no artifact '{name}'.") from None
 
     def __contains__(self, name: object) -> bool:
-        return name in self._artifacts
+        return isinstance(name, str) and not name.startswith("_") and name in self._task
 
     def __dir__(self) -> list[str]:
-        return list(self._artifacts)
+        return [artifact.id for artifact in self._task]
 
     def __str__(self) -> str:
-        return f"<RayflowData: {', '.join(self._artifacts)}>"
+        return f"<RayflowData: {', '.join(dir(self))}>"
 
     __repr__ = __str__

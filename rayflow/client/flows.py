@@ -72,8 +72,8 @@ class Flow(Container[Run]):
             if _holds(run, Run.is_in_namespace):
                 yield run, entry
 
-    def _child(self, id: str) -> Run:
-        return self._checked(Run, self.id, id)
+    def _child(self, name: str) -> Run:
+        return self._checked(Run, self.id, name)
 
 
 def _may_have_succeeded(entry: IndexEntry) -> bool:

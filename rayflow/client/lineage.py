@@ -170,4 +170,4 @@ class Lineage:
     def stack(self, step: str, index: int) -> list[tuple[str, int, int, int]]:
         """(split step, flat index of the task that split, position, number of splits) per enclosing foreach, outermost first."""
         space = self.graph[step].space
-        return [tuple(frame) for frame in self.view.frames(space, index)] if space != ROOT_SPACE else []
+        return list[tuple[str, int, int, int]](self.view.frames(space, index)) if space != ROOT_SPACE else []

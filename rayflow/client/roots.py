@@ -86,6 +86,10 @@ class RunHandle:
             self._opened = None
             self.__dict__.pop("record", None)
 
+    def check(self) -> None:
+        """Raises `RayflowNotFound` where there is no such run, `StoreCorrupt` where its record is damaged."""
+        assert self.record.run_id
+
     def is_alive(self) -> bool:
         """Whether a driver works on the run. Takes seconds where only its heartbeat can tell (see `catalog.ownership`)."""
         return is_alive(self.store, self.layout)

@@ -14,8 +14,6 @@ from rayflow.model.errors import RayflowNotFound
 from rayflow.model.indexes import TaskKey
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from rayflow.client.data import TaskData
     from rayflow.client.flows import Flow
 
@@ -32,7 +30,8 @@ class Step(Container[Task]):
 
     def _exists(self) -> bool:
         if self.id == PARAMETERS:
-            return bool(self._handle.record.run_id)
+            self._handle.check()
+            return True
         opened = self._handle.opened
         return self.id in opened.view.steps or any(key.step == self.id for key in (*opened.view.failed, *opened.underway))
 
@@ -102,14 +101,16 @@ class Step(Container[Task]):
         task.known_as(key)
         return task
 
-    def _child(self, id: str) -> Task:
-        return self._checked(Task, *self._parts, id)
+    def _child(self, name: str) -> Task:
+        return self._checked(Task, *self._parts, name)
 
-    def table(self, *names: str) -> pa.Table:
-        """The step's done tasks as a table: one row per task in index order, its position in each foreach around it, and the artifacts `names`
-        (without names: all small ones that the step stored). Read from the packs, column by column.
+    def table(self, *names: str) -> Any:
+        """The step's done tasks as a `pyarrow.Table`: one row per task in index order, its position in each foreach around it, and the
+        artifacts `names` (without names: all small ones that the step stored). Read from the packs, column by column.
 
-        Raises `NoSuchColumn` for what no task has, `UserError` for what cannot be a column.
+        Columns: `index` is the position in the innermost foreach, `<split step>.index` that in an outer one, `lap` counts the
+        repetitions of a step that repeats itself. Raises `NoSuchColumnError` for what no task has, `NotAColumnError` for what
+        cannot be a column.
         """
         from rayflow.client.tables import table_of_step
 
@@ -145,7 +146,7 @@ class Run(Container[Step]):
     def _look(self) -> None:
         try:
             self._handle.look()
-            self._handle.record
+            self._handle.check()
         except RayflowNotFound:
             self._root.forget(*self._parts)
             raise self._not_found() from None
@@ -163,7 +164,7 @@ class Run(Container[Step]):
 
     @property
     def state(self) -> str:
-        """"running", "succeeded", "failed" or "interrupted"; "unknown" where nothing is recorded and no driver lives any more.
+        """ "running", "succeeded", "failed" or "interrupted"; "unknown" where nothing is recorded and no driver lives any more.
 
         Takes up to 3 s (a bucket: 25 s) where the driver is on another machine and only its heartbeat can tell.
         """
@@ -242,5 +243,5 @@ class Run(Container[Step]):
         names = [node.name for node in opened.record.graph if node.name in reached]
         return (self._to(Step, *self._parts, name) for name in reversed(names))
 
-    def _child(self, id: str) -> Step:
-        return self._checked(Step, *self._parts, id)
+    def _child(self, name: str) -> Step:
+        return self._checked(Step, *self._parts, name)

@@ -50,7 +50,8 @@ class Task(Container[DataArtifact]):
         if self._known is None:
             step, task_id = self._parts[2:4]
             if step == PARAMETERS:
-                self._known = TaskKey(PARAMETERS, 0) if task_id == PARAMETERS_TASK and self._handle.record.run_id else None
+                self._handle.check()
+                self._known = TaskKey(PARAMETERS, 0) if task_id == PARAMETERS_TASK else None
             else:
                 key = self._handle.view.task_key(step, task_id)
                 self._known = key if key is not None and exists(self._handle.opened, key) else None
@@ -67,9 +68,6 @@ class Task(Container[DataArtifact]):
         if attempt.is_done:
             self._settled = attempt  # nothing changes it any more
         return attempt
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return super().__reduce__()
 
     @property
     def parent(self) -> Step:
@@ -153,20 +151,23 @@ class Task(Container[DataArtifact]):
     def artifacts(self) -> Any:
         """Its artifacts as a named tuple of `DataArtifact`s."""
         found = list(self)
-        return namedtuple("RayflowArtifacts", [artifact.id for artifact in found])(*found)  # noqa: PYI024 - the names are data
+        return namedtuple("RayflowArtifacts", [each.id for each in found])(*found)  # pyright: ignore[reportUntypedNamedTuple] - names are data
 
     def __iter__(self) -> Iterator[DataArtifact]:
         attempt = self.record
         names = dict.fromkeys([*attempt.names(), *computed_names(attempt)])
-        return map(self._artifact, [name for name in names if not name.startswith("_")])
+        return map(self.artifact, [name for name in names if not name.startswith("_")])
 
-    def _child(self, id: str) -> DataArtifact:
-        artifact = self._artifact(id)
+    def _child(self, name: str) -> DataArtifact:
+        artifact = self.artifact(name)
         artifact.check()
         return artifact
 
-    def _artifact(self, name: str) -> DataArtifact:
-        return reference(DataArtifact, self._root, (*self._parts, name), self._namespace, self._attempt)
+    def artifact(self, name: str) -> DataArtifact:
+        """The artifact of that name, without looking whether there is one."""
+        artifact = reference(DataArtifact, self._root, (*self._parts, name), self._namespace, self._attempt)
+        artifact.belongs_to(self)
+        return artifact
 
     # Logs
 

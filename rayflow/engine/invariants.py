@@ -24,7 +24,8 @@ def check(scheduler: Scheduler) -> None:
             cells = {cell & 0x7F for block in tally.blocks.values() for cell in block}
             assert max(cells, default=0) <= tally.branches, f"join {join!r} saw a branch twice"
     if scheduler.max_workers is not None:
-        assert len(scheduler.flights) <= scheduler.max_workers, "more batches in flight than --max-workers"
+        busy = [flight for flight in scheduler.flights.values() if not flight.is_freed]
+        assert len(busy) <= scheduler.max_workers, "more batches in flight than --max-workers"
     assert scheduler.is_finished or scheduler.flights or _has_work(scheduler), "the run can neither go on nor end"
 
 
@@ -37,7 +38,8 @@ def _check_step(scheduler: Scheduler, state: StepState) -> None:
     twice = [task for task, count in Counter(waiting + delayed + running).items() if count > 1]
     assert not twice, f"tasks of {name!r} are in two places: {twice[:3]}"
     assert len(state.queue) == len(waiting), f"the queue of {name!r} lost count"
-    assert state.running == len(running) and state.batches == len(flights), f"{name!r} lost count of what runs"
+    assert state.running == len(running), f"{name!r} lost count of what runs"
+    assert state.batches == sum(not flight.is_freed for flight in flights), f"{name!r} lost count of its batches"
     total = state.done + len(waiting) + len(delayed) + len(running) + state.failed
     assert state.ready == total, f"{name!r}: {state.ready} tasks became ready, {total} are accounted for"
 

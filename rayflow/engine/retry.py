@@ -63,3 +63,9 @@ def retry_why(spec: StepSpec, next_attempt: int, failure: Failure) -> str:
     """The reason of a retry, for people. The same for equal failures, so that their retries share a batch."""
     cause = failure.type.rpartition(".")[2] or failure.kind.value
     return f"retry {next_attempt} of {spec.retry.times} after {cause}"
+
+
+def last_words(step: str, attempt: int) -> str:
+    """Why the run fails, after attempt number `attempt` of a task of `step` was the last."""
+    retries = f" and its {attempt} retries" if attempt > 1 else " and its retry" if attempt else ""
+    return f"{step!r}{retries} failed"

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from rayflow.engine.frontier import Frontier, Ready
 from rayflow.engine.pending import Alone, Kind
 from rayflow.engine.reservations import Reservations
-from rayflow.engine.retry import MAX_LOSSES, Catch, Fallback, GiveUp, RetryAfter, RetryNow, after_failure, retry_why
+from rayflow.engine.retry import MAX_LOSSES, Catch, Fallback, GiveUp, RetryAfter, RetryNow, after_failure, last_words, retry_why
 from rayflow.engine.reuse import Known, Part, misfit
 from rayflow.engine.sets import without
 from rayflow.engine.steps import Delayed, Ending, Flight, StepProgress, StepState, Trouble, expected_counts
@@ -64,6 +64,7 @@ class Scheduler:
         self._grace_s = grace_s
         self._waiting: set[str] = set()
         self._commands: list[Command] = []
+        self._busy = 0
         self._next_batch = 1
         self._next_turn = 0
 
@@ -238,8 +239,8 @@ class Scheduler:
     def _batch_freed(self, event: BatchFreed) -> None:
         flight = self.flights.get(event.batch_id)
         if flight is not None and not flight.is_freed:
-            state = self.states[flight.batch.step]
             self._free(flight)
+            state = self.states[flight.batch.step]
             if event.count:
                 state.pace = state.pace.after(event.count, event.busy_s, event.slowest_s, len(flight.batch.indices))
 
@@ -247,6 +248,7 @@ class Scheduler:
         if not flight.is_freed:
             flight.is_freed = True
             self.states[flight.batch.step].batches -= 1
+            self._busy -= 1
 
     def _land(self, batch_id: int) -> Flight | None:
         flight = self.flights.pop(batch_id, None)
@@ -296,7 +298,7 @@ class Scheduler:
                 kind = replace(flight.kind, why=f"@catch records the failure of attempt {attempt}")
                 self._retry(Delayed(state.node.name, Alone(index, kind, failure)))
             case GiveUp():
-                self._give_up(state, TaskKey(state.node.name, index, lap), failure, _last_words(state, attempt), now)
+                self._give_up(state, TaskKey(state.node.name, index, lap), failure, last_words(state.node.name, attempt), now)
 
     def _lose(self, flight: Flight, index: int, failure: Failure, now: float, attempt: int = 0) -> None:
         """A task was lost and nobody is to blame: it runs again, alone, within a budget."""
@@ -336,7 +338,11 @@ class Scheduler:
 
     def _end(self, ending: Ending) -> None:
         self.ending = ending
-        self._commands += [Cancel(batch_id, is_hard=False, why=ending.why) for batch_id in self.flights]
+        self._cancel(ending.why)
+
+    def _cancel(self, why: str, is_hard: bool = False) -> None:
+        # A batch whose worker is through with it has nothing to stop: its rows are being committed, and are waited for.
+        self._commands += [Cancel(batch_id, is_hard, why) for batch_id, flight in self.flights.items() if not flight.is_freed]
 
     def _finish(self, finish: Finish) -> None:
         self.is_finished = True
@@ -356,15 +362,14 @@ class Scheduler:
     def _drain(self, ending: Ending, now: float) -> None:
         if self.flights and now >= ending.deadline and not ending.is_hard:
             ending.is_hard, ending.deadline = True, now + self._grace_s
-            why = f"still running when the grace period was over: {ending.why}"
-            self._commands += [Cancel(batch_id, is_hard=True, why=why) for batch_id in self.flights]
+            self._cancel(f"still running when the grace period was over: {ending.why}", is_hard=True)
         elif not self.flights or now >= ending.deadline:
             self._finish(Finish(ending.outcome, ending.why, ending.failed, ending.failure))
 
     def _launch_due(self, now: float) -> None:
         while self.delayed and self.delayed[0][0] <= now:
             self._retry(heappop(self.delayed)[2])
-        while self.max_workers is None or sum(not flight.is_freed for flight in self.flights.values()) < self.max_workers:
+        while self.max_workers is None or self._busy < self.max_workers:
             state = self._next_state()
             if state is None:
                 break
@@ -391,6 +396,7 @@ class Scheduler:
         self._next_batch += 1
         self.flights[batch.id] = Flight(batch, kind, chunk.indices)
         state.batches += 1
+        self._busy += 1
         state.running += len(chunk.indices)
         self._commands.append(Launch(batch, kind.why))
 
@@ -399,9 +405,3 @@ class Scheduler:
             return 1
         slots = self._slots(state.node.name)
         return state.pace.batch_size(len(state.queue), slots if self.max_workers is None else min(slots, self.max_workers))
-
-
-def _last_words(state: StepState, attempt: int) -> str:
-    """Why the run fails."""
-    retries = f" and its {attempt} retries" if attempt > 1 else " and its retry" if attempt else ""
-    return f"{state.node.name!r}{retries} failed"

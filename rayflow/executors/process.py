@@ -16,7 +16,7 @@ from rayflow.executors import pipes
 from rayflow.executors.deaths import failure_of_exit
 from rayflow.executors.progress import read_progress
 from rayflow.model.ports import Capabilities, Work
-from rayflow.model.reports import BatchOver, BatchStarted, Report, WorkerDied
+from rayflow.model.reports import BatchOver, BatchStarted, Report, RowsDone, WorkerDied
 from rayflow.model.spec import Resources
 
 _Environment = tuple[tuple[str, str], ...]
@@ -31,9 +31,10 @@ class _Child:
     work: Work | None = None
     started: BatchStarted | None = None
     is_spent: bool = False
+    left: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class ProcessExecutor:
     """At most `max_children` children at once; one batch each. A step with an `@environment` of its own gets children of its own.
 
@@ -62,7 +63,7 @@ class ProcessExecutor:
             if child is None:
                 return
             self._waiting.popleft()
-            child.work, child.started, child.is_spent = work, None, work.is_isolated
+            child.work, child.started, child.is_spent, child.left = work, None, work.is_isolated, len(work.batch.indices)
             try:
                 pipes.send(child.writing, ("work", work))
             except (BrokenPipeError, OSError):
@@ -112,8 +113,13 @@ class ProcessExecutor:
             return self._buried(child)
         if isinstance(report, BatchStarted):
             child.started = report
+        elif isinstance(report, RowsDone) and child.work is not None and not child.is_spent:
+            child.left -= len(report.indices)
+            if child.left == 0:  # it is as good as idle: what follows from its last rows need not wait for its last word
+                child.work = None
         elif isinstance(report, BatchOver):
-            child.work = None
+            if child.work is not None and child.work.batch.id == report.batch_id:
+                child.work = None
             if child.is_spent:
                 self._end(child)
         return [report]

@@ -40,7 +40,7 @@ class _Flight:
     started: BatchStarted | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class RayExecutor:
     """`address` None: a cluster of this machine is started for the run and ended with it. Else that cluster is joined.
 
@@ -61,12 +61,17 @@ class RayExecutor:
     _flights: dict[Any, _Flight] = field(default_factory=dict[Any, _Flight])
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
     _cluster: dict[str, float] = field(default_factory=dict[str, float])
+    _closing: threading.Event = field(default_factory=threading.Event)
     _temp: str | None = None
     _owns_connection: bool = False
 
     def start(self) -> None:
-        """Begins to boot or join the cluster, in the background."""
-        self._boot = threading.Thread(target=self._connect, name="rayflow-ray-boot", daemon=True)
+        """Begins to boot or join the cluster, in the background.
+
+        The thread stays until `close`: Ray's processes ask the kernel to be killed with their parent, and for that the *thread* which
+        started them is the parent.
+        """
+        self._boot = threading.Thread(target=self._live, name="rayflow-ray", daemon=True)
         self._boot.start()
 
     @property
@@ -85,9 +90,17 @@ class RayExecutor:
         if not self.is_ready:
             raise ClusterFault("Ray did not start.")
 
+    def _live(self) -> None:
+        self._connect()
+        self._closing.wait()
+        if self._ray is not None and self._owns_connection and self._fault is None:
+            self._ray.shutdown()
+
     def _connect(self) -> None:
         try:
             import ray
+
+            logging.getLogger("ray").setLevel(logging.ERROR)  # it says on stderr what its users need not know
 
             self._ray = ray
             if ray.is_initialized():
@@ -224,12 +237,11 @@ class RayExecutor:
         )
 
     def close(self) -> None:
-        if self._boot is not None:
-            self._boot.join()  # a half-booted cluster cannot be ended cleanly
         self._flights.clear()
         self._shared.clear()
-        if self._ray is not None and self._owns_connection and self._fault is None:
-            self._ray.shutdown()
+        self._closing.set()
+        if self._boot is not None:
+            self._boot.join()  # a half-booted cluster cannot be ended cleanly, so this may take as long as a boot
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
 

@@ -42,7 +42,7 @@ def decide(flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any], prev
     if previous is not None:
         _refuse(flow, f"was called more than once: it went to {_names(previous.targets)} before. Call it once, as the last statement.")
     if not options and len(targets) == 1:
-        # 10 million splits ask this of the same function: one dictionary look-up (0.2 us) instead of all checks (2 us).
+        # A million splits ask this of the same function: a look-up (0.4 us) instead of all checks (3.4 us).
         known = _known(flow).get(getattr(targets[0], "__func__", None))
         if known is not None:
             return known

@@ -194,7 +194,7 @@ class Conductor:
                 paced.busy_s += report.busy_s
                 paced.slowest_s = max(paced.slowest_s, report.slowest_s)
             case AttemptFailed():
-                self.narrator.stopped(batch, (report.row,))
+                self.narrator.stopped(batch, (report.row,), is_retried=report.is_retried)
             case BatchOver():
                 self._free(batch)
             case WorkerDied():

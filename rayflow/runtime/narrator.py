@@ -82,8 +82,9 @@ class Narrator:
     def _label(self, step: str, index: int, lap: int, pid: int = 0) -> TaskLabel:
         return TaskLabel(self.view.record.run_id, step, self.view.task_id(TaskKey(step, index, lap)), pid)
 
-    def stopped(self, batch: Batch, rows: Iterable[Row]) -> None:
-        """An attempt is over: the rest of its output is told before anything that follows from it."""
+    def stopped(self, batch: Batch, rows: Iterable[Row], *, is_retried: bool = False) -> None:
+        """An attempt is over: the rest of its output is told before anything that follows from it. What comes after it in the
+        file, unless it is the next attempt's, is not the task's."""
         shown = self._shown.get(batch.id)
         if shown is None:
             return
@@ -92,6 +93,8 @@ class Narrator:
             self._say(shown, shown.tail.read_to(span))
         if not spans:
             self._say(shown, shown.tail.read_all())
+        if not is_retried:
+            shown.tail = Tail()
 
     def died(self, batch: Batch, report: WorkerDied, started: BatchStarted | None) -> Row | None:
         """The record of an attempt whose process died; None where it is not known which task it was."""

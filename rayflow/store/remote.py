@@ -50,9 +50,12 @@ class RemoteStore:
     can_append = False
 
     def __init__(self, url: str, *, deadline_s: float = _DEADLINE_S, **options: Any) -> None:
-        self.url = url.rstrip("/")
+        protocol, _, path = url.partition("://")
+        self.url = f"{protocol}://{path.rstrip('/')}"
         self._deadline_s = deadline_s
-        self._protocol = url.partition("://")[0].lower()
+        self._protocol = protocol.lower()
+        if not path.strip("/") and self._protocol != "memory":
+            raise UsageError(f"The root {url} names no bucket. Give one: {protocol}://bucket/path.")
         self._options = {**_options_for(self._protocol), **options}
         self._lock = _memory_lock if self._protocol == "memory" else nullcontext()
         self._pid = 0
@@ -202,8 +205,6 @@ def _open(url: str, options: dict[str, Any]) -> tuple[Any, str]:
         raise UsageError(
             f"The root {url} cannot be opened: {error}. Give a directory or the URL of a bucket (s3://bucket/path)."
         ) from error
-    if not root.strip("/") and not url.startswith("memory:"):
-        raise UsageError(f"The root {url} names no bucket. Give the URL of a bucket (s3://bucket/path).")
     return fs, root.rstrip("/")
 
 

@@ -11,7 +11,7 @@ from rayflow.engine.invariants import check
 from rayflow.engine.retry import MAX_LOSSES
 from rayflow.engine.steps import StepState
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
-from rayflow.model.events import BatchEnded, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
 from rayflow.model.indexes import IndexSet
 from rayflow.model.records import Failure, FailureKind, Outcome, Segment
 from rayflow.model.spec import StepSpec
@@ -56,7 +56,7 @@ class Job:
 
     batch: Batch
     left: list[int]
-    reported: list[Completed] = field(default_factory=list)
+    is_freed: bool = False
 
 
 EXCEPTION = Failure(FailureKind.EXCEPTION, "boom", type="builtins.ValueError")
@@ -121,7 +121,7 @@ class Driver:
                 case Reuse(segment=segment):
                     self.reuse(segment)
                 case Cancel(batch_id=batch_id):
-                    assert batch_id in self.jobs
+                    assert not self.jobs[batch_id].is_freed, "there is nothing to cancel"
                     self.is_ending = True
                 case Finish():
                     self.finish = command
@@ -193,9 +193,11 @@ class Driver:
             self.end(job)
         elif chance() < self.faults.fails and job.batch.fallback_for is None:
             self.fail(job, self.rng.choice(job.left))
-        elif chance() < self.faults.dies:
+        elif not job.is_freed and chance() < 0.1:
+            self.free(job)
+        elif not job.is_freed and chance() < self.faults.dies:
             self.die(job)
-        elif chance() < self.faults.is_lost:
+        elif not job.is_freed and chance() < self.faults.is_lost:
             self.lose(job, LOSS)
         elif chance() < self.faults.hands_back:
             self.end(job)
@@ -222,6 +224,12 @@ class Driver:
             self.owed[key] -= 1
             self.alone.discard(key)
         return segment
+
+    def free(self, job: Job) -> None:
+        """The worker is through; what it did is being committed."""
+        job.is_freed = True
+        self.echoes.append(BatchFreed(job.batch.id, 1, 1e-6, 1e-6))
+        self.tell(self.echoes[-1])
 
     def end(self, job: Job) -> None:
         del self.jobs[job.batch.id]

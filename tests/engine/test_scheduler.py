@@ -7,7 +7,7 @@ import pytest
 from rayflow.engine import Scheduler, StepProgress, plan
 from rayflow.engine.invariants import check
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
-from rayflow.model.events import BatchEnded, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
 from rayflow.model.indexes import IndexSet, TaskKey
 from rayflow.model.records import Failure, FailureKind, Outcome, Segment, Taken
 from rayflow.model.spec import Catch, Retry, StepSpec
@@ -191,6 +191,20 @@ def test_rows_of_a_batch_that_is_over_are_not_expected() -> None:
     assert (before, len(bench.scheduler.expects(batch.id))) == (batch.indices, 0)
 
 
+def test_a_freed_slot_is_used_while_the_rows_are_committed() -> None:
+    bench = fanned(3, slots=1, max_workers=1)
+    first = bench.last("train")
+
+    launched = bench.tell(BatchFreed(first.id, 1, 0.5, 0.5))
+    bench.done("train", ends=False)
+    bench.tell(Interrupted(2))
+    late = bench.tell(Completed(first.id, bench.segment(first, first.indices, (), None)))
+
+    assert [command.batch.step for command in launched if isinstance(command, Launch)] == ["train"]
+    assert (late, bench.scheduler.progress()["train"].done) == ([], 2)
+    assert [command.batch_id for command in bench.commands if isinstance(command, Cancel)] == [bench.last("train").id]
+
+
 def test_what_a_worker_hands_back_goes_first() -> None:
     bench = fanned(100, slots=1)
     batch = batch_of(bench, 8)
@@ -226,14 +240,15 @@ def test_a_suspect_that_is_handed_back_stays_alone() -> None:
 
 
 def test_where_the_blame_is_not_exact_all_run_again_singly_and_uncharged() -> None:
-    bench = fanned(100, slots=8)
-    batch = batch_of(bench, 6)
-
-    bench.tell(CapacityChanged(20, {}))
+    bench = fanned(100, slots=1)
+    batch = batch_of(bench, 8)
     begin = len(bench.batches["train"])
-    bench.tell(BatchLost(batch.id, LOST, batch.indices[0]))
 
-    again = bench.batches["train"][begin : begin + len(batch.indices)]
+    bench.tell(BatchLost(batch.id, LOST, batch.indices[0]))
+    for _ in batch.indices:
+        bench.done("train")
+
+    again = bench.batches["train"][begin:-1]
     assert [(list(b.indices), b.attempts) for b in again] == [([index], {}) for index in batch.indices]
 
 

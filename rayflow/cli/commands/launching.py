@@ -68,14 +68,18 @@ def resume_command(flow_call: FlowCall) -> click.Command:
         click.Option(["--fork"], is_flag=True, help="Branch off: others may continue the same run too."),
         click.Option(["--run-id"], metavar="ID", hidden=True, help="The id of the new run; given by schedulers."),
     ]
-    description = "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows again."
+    description = (
+        "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows again."
+    )
     return click.Command("resume", callback=run, params=[*own, *launch_options(), *shared_options()], help=description)
 
 
 def _check_resume(flow_call: FlowCall, step: str | None, options: Mapping[str, Any]) -> None:
     steps = list(flow_call.definition.graph.nodes)
     if step is not None and step not in steps:
-        raise UserError(f"Cannot resume from step '{step}': invalid step name.{nearest(step, steps)} Valid step names include: {listed(steps)}.")
+        raise UserError(
+            f"Cannot resume from step '{step}': invalid step name.{nearest(step, steps)} Valid step names include: {listed(steps)}."
+        )
     run_id = options.get("run_id")
     if run_id is not None and run_id.isdecimal():
         raise UsageError(f"run-id {run_id} cannot be an integer: those are given by rayflow. Begin it with a letter.")

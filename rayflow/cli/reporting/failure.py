@@ -15,7 +15,7 @@ from rayflow.runtime.notices import TaskAttemptFailed
 _FRAME = re.compile(r'^  File "', re.MULTILINE)
 _MAX_FRAMES = 8
 _MAX_LINES = 12
-_SOURCE_COLUMN = 24
+_MAX_WIDTH = 48
 
 
 def headline(failure: Failure) -> str:
@@ -35,10 +35,11 @@ def place(failure: Failure) -> str:
 def described(failure: Failure) -> Iterator[str]:
     """The user's frames, outermost first, the exception, and what is hidden. Lines are indented and harmless on a terminal."""
     half, total = _MAX_FRAMES // 2, len(failure.frames)
+    places = [harmless(f"{_short(frame.file)}:{frame.line} in {frame.function}") for frame in failure.frames]
+    width = min(max(map(len, places), default=0), _MAX_WIDTH)
     for position, frame in enumerate(failure.frames):
         if total <= _MAX_FRAMES or position < half or position >= total - half:
-            where = harmless(f"{_short(frame.file)}:{frame.line} in {frame.function}")
-            yield f"    {where:<{_SOURCE_COLUMN}}  {harmless(frame.source.strip())}".rstrip()
+            yield f"    {places[position]:<{width}}    {harmless(frame.source.strip())}".rstrip()
         elif position == half:
             yield f"    ... {counted(total - _MAX_FRAMES, 'further frame')} of yours ..."
     yield f"  {headline(failure)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from rayflow.runtime.notices import (
     RunStarted,
     StepsReused,
     TaskAttemptFailed,
+    TaskDone,
     TaskLabel,
     TaskSaid,
     Waiting,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _PER_SECOND = 8
 _HEIGHT_LEFT = 2
+_FAILED = re.compile(r"<flow \w+ step .*> failed:$")
 
 
 class LiveReporter:
@@ -58,6 +61,7 @@ class LiveReporter:
         self._live: Live | None = None
         self._graph: Graph | None = None
         self._repeats = Repeats()
+        self._held: dict[str, list[TaskSaid]] = {}
         self._final: tuple[TaskAttemptFailed, str] | None = None
 
     def tell(self, notice: Notice) -> None:
@@ -68,8 +72,10 @@ class LiveReporter:
                 self._screen.update(notice.steps, self._clock())
             case Waiting(why=why):
                 self._screen.waits_for = why
-            case TaskSaid(label=label):
-                self._say(harmless(notice.text), prefix=self._name(label), style="yellow" if notice.is_error else "")
+            case TaskSaid():
+                self._show_output(notice)
+            case TaskDone(label=label):
+                self._release(label)
             case TaskAttemptFailed():
                 self._tell_failed_attempt(notice)
             case StepsReused():
@@ -119,7 +125,23 @@ class LiveReporter:
         line = Text.assemble((f"{prefix} ", "cyan"), (text, style)) if prefix else Text(text, style)
         self._console.print(line, soft_wrap=True)
 
+    def _show_output(self, notice: TaskSaid) -> None:
+        """A line above the live area. What follows "<flow ...> failed:" is the traceback, which the failure's own notice tells better."""
+        task = str(notice.label)
+        if notice.is_error and (task in self._held or _FAILED.match(notice.text)):
+            self._held.setdefault(task, []).append(notice)
+        else:
+            self._say(harmless(notice.text), prefix=self._name(notice.label), style="yellow" if notice.is_error else "")
+
+    def _release(self, label: TaskLabel, traceback: str = "") -> None:
+        """Shows what was held back of a task, without the lines of the traceback that is told otherwise."""
+        told = set(traceback.split("\n"))
+        for said in self._held.pop(str(label), []):
+            if not traceback or (said.text not in told and not _FAILED.match(said.text)):
+                self._say(harmless(said.text), prefix=self._name(label), style="yellow")
+
     def _tell_failed_attempt(self, notice: TaskAttemptFailed) -> None:
+        self._release(notice.label, notice.failure.traceback)
         is_news = self._repeats.is_news(notice)
         if not notice.is_retried and self._final is None:
             self._final = (notice, circumstances(notice))  # told in full at the end, below the summary
@@ -135,7 +157,7 @@ class LiveReporter:
 
     def _end(self, notice: RunEnded) -> None:
         self.close()
-        self._console.print(summary(notice.steps))
+        self._console.print(summary(notice.steps, self._screen.pace, self._clock()))
         for text in self._repeats.summary():
             self._say(f"! {text}", style="yellow")
         if notice.outcome is Outcome.SUCCEEDED:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TextIO
 
 from rayflow.cli.reporting.failure import Repeats, circumstances, described, headline, hidden, place
+from rayflow.cli.reporting.pace import Pace
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.reporting.text import counted, duration, harmless, writer
 from rayflow.model.graph import Graph
@@ -56,6 +57,7 @@ class PlainReporter:
         self._now, self._clock = now, clock
         self._repeats = Repeats()
         self._reported_at = clock()
+        self._pace = Pace()
         self._finished: dict[str, int] = {}
         self._last_wait = ""
 
@@ -134,14 +136,19 @@ class PlainReporter:
             self._line(f"Resuming run {notice.origin}.")
 
     def _tell_progress(self, notice: Progressed) -> None:
-        steps = {step.step: step for step in notice.steps}
+        steps, clock = {step.step: step for step in notice.steps}, self._clock()
+        self._pace.note(notice.steps, clock)
         for step in notice.steps:
             if step.known > MOST_TOLD and _is_settled(step.step, steps, notice.graph) and self._finished.get(step.step) != step.done:
                 self._finished[step.step] = step.done
-                self._line(f"{step.step}: {counted(step.done, 'task')} finished in {duration(step.seconds)}.")
-        if self._clock() - self._reported_at >= REPORT_EVERY_S:
-            self._reported_at = self._clock()
-            active = [_standing(step) for step in notice.steps if step.running or (step.done < step.known and step.done)]
+                self._line(f"{step.step}: {counted(step.done, 'task')} finished in {duration(self._pace.seconds(step.step, clock))}.")
+        if clock - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = clock
+            active = [
+                _standing(step, self._pace.left_s(step, clock))
+                for step in notice.steps
+                if step.running or (step.done < step.known and step.done)
+            ]
             if active:
                 self._line("Progress: " + "; ".join(active) + ".")
 
@@ -177,10 +184,8 @@ def _is_settled(step: str, steps: dict[str, StepProgress], graph: Graph) -> bool
     return True
 
 
-def _standing(step: StepProgress) -> str:
+def _standing(step: StepProgress, left_s: float | None) -> str:
     text = f"{step.step} {step.done:,} of {counted(step.known, 'task')} done, {step.running:,} running"
     if step.failed:
         text += f", {step.failed:,} failed"
-    if step.done and step.seconds and step.known > step.done:
-        text += f", about {duration((step.known - step.done) * step.seconds / step.done)} left"
-    return text
+    return text + (f", about {duration(left_s)} left" if left_s and step.known > step.done else "")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rayflow.cli.reporting.pace import Pace
 from rayflow.cli.reporting.text import counted, duration, harmless
 from rayflow.runtime.notices import StepProgress
 
@@ -15,51 +15,26 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MAX_LINES = 22
-_WINDOW_S = 10.0
-_SAMPLE_S = 0.5
 _BAR_WIDTH = 24
-
-
-@dataclass
-class Rate:
-    """Tasks per second over the last ten seconds."""
-
-    _samples: deque[tuple[float, int]] = field(default_factory=deque[tuple[float, int]], init=False)
-
-    def note(self, now: float, done: int) -> None:
-        if not self._samples or now - self._samples[-1][0] >= _SAMPLE_S:
-            self._samples.append((now, done))
-        while len(self._samples) > 2 and now - self._samples[0][0] > _WINDOW_S:
-            self._samples.popleft()
-
-    def per_second(self, now: float, done: int) -> float:
-        """0.0 while there is too little to tell."""
-        if not self._samples or now - self._samples[0][0] < _SAMPLE_S:
-            return 0.0
-        begun, before = self._samples[0]
-        return max(done - before, 0) / (now - begun)
 
 
 @dataclass
 class Screen:
     """The state of the live area. `steps` are all steps of the flow in the graph's order; `standings` what is known of them.
 
-    Written by the driver's thread and drawn by rich's: every field is replaced, never changed in place.
+    Written by the driver's thread and drawn by rich's: `standings` is replaced, never changed in place.
     """
 
     steps: Sequence[str] = ()
     standings: dict[str, StepProgress] = field(default_factory=dict[str, StepProgress])
-    rates: dict[str, Rate] = field(default_factory=dict[str, Rate])
+    pace: Pace = field(default_factory=Pace)
     waits_for: str = ""
     ending: str = ""
     is_ascii: bool = False
 
     def update(self, standings: Sequence[StepProgress], now: float) -> None:
         """Takes over where the steps stand at `now` (seconds of a monotonic clock)."""
-        rates = dict(self.rates)
-        for standing in standings:
-            rates.setdefault(standing.step, Rate()).note(now, standing.done)
-        self.rates = rates
+        self.pace.note(standings, now)
         self.standings = {standing.step: standing for standing in standings}
         self.waits_for = ""
 
@@ -115,9 +90,9 @@ class Screen:
             grid.add_row(_dim(" ." if self.is_ascii else " ·"), _dim(name))
         elif _is_done(standing):
             mark = Text(" +" if self.is_ascii else " ✓", "green")
-            grid.add_row(mark, Text(name), _dim(_count(standing)), _dim(duration(standing.seconds)))
+            grid.add_row(mark, Text(name), _dim(_joined(_count(standing), self._time(entry, now))))
         elif standing.known == 1:
-            grid.add_row(self._mark(standing, now), Text(name), Text(_activity(standing)), _dim(duration(standing.seconds)))
+            grid.add_row(self._mark(standing, now), Text(name), Text(_joined(_activity(standing), self._time(entry, now))))
         else:
             self._add_bar(grid, standing, now)
 
@@ -127,11 +102,15 @@ class Screen:
 
         bar = ProgressBar(standing.known, standing.done, width=_BAR_WIDTH)
         done = f"{standing.done:,}/{standing.known:,}"
-        rate = self.rates[standing.step].per_second(now, standing.done) if standing.step in self.rates else 0.0
-        pace = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate else ""
-        left = f"  {duration((standing.known - standing.done) / rate)} left" if rate else ""
-        rest = Text("  ".join(part for part in (f"{pace}{left}", _activity(standing)) if part))
+        rate, left_s = self.pace.per_second(standing, now), self.pace.left_s(standing, now)
+        speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate else ""
+        left = f"{duration(left_s)} left" if left_s is not None else ""
+        rest = Text(_joined(speed, left, _activity(standing)))
         grid.add_row(self._mark(standing, now), Text(harmless(standing.step)), bar, Text(done), rest)
+
+    def _time(self, step: str, now: float) -> str:
+        seconds = self.pace.seconds(step, now)
+        return duration(seconds) if seconds else ""
 
     def _mark(self, standing: StepProgress, now: float) -> RenderableType:
         from rich.text import Text
@@ -142,7 +121,7 @@ class Screen:
         return Text(f" {frames[int(now * 10) % len(frames)]}" if standing.running else " -", "cyan")
 
 
-def summary(steps: Sequence[StepProgress]) -> Table:
+def summary(steps: Sequence[StepProgress], pace: Pace, now: float) -> Table:
     """The table at the end of a run: a line per step that had tasks. Columns that hold nothing are left out."""
     from rich.table import Table
     from rich.text import Text
@@ -157,7 +136,7 @@ def summary(steps: Sequence[StepProgress]) -> Table:
             cells = [f" {harmless(step.step)}", f"{step.done:,}" if step.done == step.known else f"{step.done:,} of {step.known:,}"]
             cells += [f"{step.reused:,}" if step.reused else ""] if has_reused else []
             failed = [Text(f"{step.failed:,}", "red") if step.failed else Text("")] if has_failed else []
-            table.add_row(*map(Text, cells), *failed, Text(duration(step.seconds)))
+            table.add_row(*map(Text, cells), *failed, Text(duration(pace.seconds(step.step, now))))
     return table
 
 
@@ -177,6 +156,10 @@ def _activity(standing: StepProgress) -> str:
     if standing.failed:
         parts.append(f"{standing.failed:,} failed" if standing.known > 1 else "failed")
     return ", ".join(parts)
+
+
+def _joined(*parts: str) -> str:
+    return "  ".join(part for part in parts if part)
 
 
 def _dim(text: str) -> RenderableType:

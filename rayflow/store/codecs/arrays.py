@@ -24,7 +24,9 @@ def encode(value: Any, _options: Options) -> Parts | None:
     if type(value) is not np.ndarray or not _is_exact(value.dtype):
         return None
     if not (value.flags.c_contiguous or value.flags.f_contiguous):
-        value = np.copy(value, order="C")
+        copy = np.zeros(value.shape, value.dtype)  # zeros: what lies between the fields of a structure must not be stray memory
+        copy[...] = value
+        value = copy
     header = io.BytesIO()
     # None lets numpy take the oldest version that holds the names of the fields: 3 (UTF-8) is not readable by its own reader below.
     np.lib.format.write_array_header_2_0(header, np.lib.format.header_data_from_array_1_0(value))

@@ -62,6 +62,8 @@ def _encode_pandas(value: Any, options: Options, pandas: Any) -> Parts | None:
     is_series = type(value) is pandas.Series
     if value.attrs or (is_series and not (value.name is None or type(value.name) is str)):
         return None
+    if not is_series and len(set(map(type, value.columns))) > 1:
+        return None  # Arrow would turn such labels to text, with a warning
     frame = value.to_frame(_COLUMN) if is_series else value
     try:
         table = pa.Table.from_pandas(frame)

@@ -29,7 +29,7 @@ def preview_of(value: Any) -> str:
     elif kind is dict:
         text = _mapping(value)
     elif kind is range:
-        text = repr(value)
+        text = f"range({_scalar(value.start)}, {_scalar(value.stop)}" + (f", {_scalar(value.step)})" if value.step != 1 else ")")
     else:
         text = _by_shape(value, kind)
     return _printable(text)

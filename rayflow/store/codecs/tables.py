@@ -92,12 +92,11 @@ def _parquet(table: Any) -> list[Chunk] | None:
 
     sink = pa.BufferOutputStream()
     try:
-        pq.write_table(table, sink, compression="zstd", compression_level=_ZSTD_LEVEL)
+        pq.write_table(table, sink, compression="zstd", compression_level=_ZSTD_LEVEL, use_compliant_nested_type=False)
         buffer = sink.getvalue()
-        if not all(_is_simple(field.type) for field in table.schema):
-            again = pq.read_table(pa.BufferReader(buffer))
-            if again.schema != table.schema or not again.equals(table):
-                return None
+        is_certain = all(_is_simple(field.type) for field in table.schema) and len(set(table.schema.names)) == table.num_columns
+        if not is_certain and not pq.read_table(pa.BufferReader(buffer)).equals(table.unify_dictionaries(), check_metadata=True):
+            return None
     except pa.ArrowException:
         return None
     return [memoryview(buffer)]

@@ -1,0 +1,302 @@
+"""Artifacts of a run: within their record, or files that are written once, mapped privately, and never returned when damaged."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.feather
+import pytest
+from blake3 import blake3
+
+from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, StoreMissing, UnsafeName
+from rayflow.model.records import Artifact
+from rayflow.store import LocalStore
+from rayflow.store import blobs as blobs_module
+from rayflow.store.blobs import INLINE_NBYTES, Blobs, digest_of
+from rayflow.store.codecs import encode
+from rayflow.store.remote import RemoteStore
+
+BIG = np.arange(300_000)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def blobs(store):
+    return Blobs(store, "Flow", "1")
+
+
+def path_of(blobs, artifact):
+    return blobs._store.local_path(blobs.key_of(artifact))
+
+
+def settled(path):
+    """Waits until the file is old enough to be stamped, and stamps it."""
+    time.sleep(0.05)
+    blobs_module.stamp(path)
+
+
+def test_what_is_small_lies_in_the_record(blobs, store):
+    artifact = blobs.put("x", [1, "two"])
+
+    assert artifact == Artifact("json", "list", 9, "[1, 'two']", inline=b'[1,"two"]')
+    assert list(store.list("")) == []
+
+
+def test_what_is_large_is_a_file_named_by_its_digest(blobs, store):
+    artifact = blobs.put("x", "a" * (INLINE_NBYTES + 1))
+
+    name = f"{blake3(b'a' * (INLINE_NBYTES + 1)).hexdigest()}.txt"
+    assert (artifact.blob, artifact.digest, artifact.inline) == (name, name[:-4], None)
+    assert list(store.list("")) == [f"Flow/runs/1/blobs/{name}"]
+
+
+def test_equal_values_share_one_file_that_is_written_once(store):
+    first = Blobs(store, "Flow", "1").put("x", BIG)
+    path = store.local_path(f"Flow/runs/1/blobs/{first.blob}")
+    written = os.stat(path).st_ino
+
+    second = Blobs(store, "Flow", "1").put("y", BIG.copy())
+
+    assert (second, os.stat(path).st_ino) == (first, written)
+
+
+def test_a_damaged_file_is_repaired_by_the_same_value(blobs, store):
+    artifact = blobs.put("x", BIG)
+    with open(path_of(blobs, artifact), "r+b") as file:
+        file.seek(5000)
+        file.write(b"damage")
+
+    Blobs(store, "Flow", "1").put("x", BIG)
+
+    assert np.array_equal(Blobs(store, "Flow", "1").load(artifact), BIG)
+
+
+def test_an_artifact_that_is_described_already_stays_as_it_is(blobs):
+    artifact = Artifact("json", "int", 1, "1", blob="there.json", digest="d", run="7")
+
+    assert blobs.put("x", artifact) is artifact
+
+
+def test_what_was_encoded_before_is_not_encoded_again(blobs):
+    assert blobs.put("x", encode([1])) == blobs.put("x", [1])
+
+
+def test_a_large_array_is_a_private_writable_view_of_the_file(blobs):
+    artifact = blobs.put("x", BIG)
+
+    mine, other = blobs.load(artifact), blobs.load(artifact)
+    mine[0] = 99
+
+    assert (mine[0], other[0], blobs.load(artifact)[0]) == (99, 0, 0)
+    assert type(mine.base.obj).__name__ == "mmap"
+
+
+def test_a_large_frame_is_views_of_the_file_too(blobs):
+    frame = pd.DataFrame({"a": np.arange(200_000.0), "b": np.arange(200_000)})
+    artifact = blobs.put("x", frame)
+
+    mine = blobs.load(artifact)
+    mine.loc[0, "a"] = 99.0
+
+    assert (mine.loc[0, "a"], mine["b"].to_numpy().base is not None) == (99.0, True)
+    pd.testing.assert_frame_equal(blobs.load(artifact), frame)
+
+
+@pytest.mark.parametrize("value", [np.arange(3), (np.arange(3),), (np.arange(1000),), np.arange(10_000)], ids=["npy", "pickle", "buffers", "blob"])
+def test_arrays_of_any_size_can_be_written(blobs, value):
+    again = blobs.load(blobs.put("x", value))
+    array = again[0] if isinstance(again, tuple) else again
+
+    array[0] = 7
+
+    assert array[0] == 7
+
+
+def test_changes_of_a_small_value_are_not_seen_by_the_next_reader(blobs):
+    artifact = blobs.put("x", np.arange(3))
+
+    blobs.load(artifact)[0] = 7
+
+    assert blobs.load(artifact)[0] == 0
+
+
+@pytest.mark.parametrize("where", [0, 100, 1_000_000, -1])
+@pytest.mark.parametrize("is_stamped", [False, True])
+def test_a_changed_byte_is_named_and_never_returned(blobs, where, is_stamped):
+    artifact = blobs.put("model", BIG)
+    path = path_of(blobs, artifact)
+    if is_stamped:
+        settled(path)
+    with open(path, "r+b") as file:
+        file.seek(where, 2 if where < 0 else 0)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+
+    with pytest.raises(StoreCorrupt, match=rf"{path} is damaged.*'model'"):
+        blobs.load(artifact, "model")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1_200_000])
+def test_a_file_that_was_cut_is_named(blobs, size):
+    artifact = blobs.put("model", BIG)
+    settled(path_of(blobs, artifact))
+    os.truncate(path_of(blobs, artifact), size)
+
+    with pytest.raises(StoreCorrupt, match="'model'"):
+        blobs.load(artifact, "model")
+
+
+def test_a_file_that_is_gone_is_named(blobs):
+    artifact = blobs.put("model", BIG)
+    os.unlink(path_of(blobs, artifact))
+
+    with pytest.raises(StoreMissing, match="'model'"):
+        blobs.load(artifact, "model")
+
+
+def test_what_this_machine_wrote_is_not_hashed_again(blobs, monkeypatch):
+    artifact = blobs.put("x", BIG)
+    settled(path_of(blobs, artifact))
+
+    monkeypatch.setattr(blobs_module, "_digest", lambda chunks, nbytes: pytest.fail("was hashed"))
+
+    assert blobs.load(artifact)[5] == 5
+
+
+def test_another_process_of_this_machine_trusts_the_stamp(blobs, tmp_path):
+    artifact = blobs.put("x", BIG)
+    path = path_of(blobs, artifact)
+    settled(path)
+    if "user.rayflow.stamp" not in os.listxattr(path):
+        pytest.skip("this file system takes no extended attributes")
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"from rayflow.store.blobs import is_as_written; print(is_as_written({path!r}))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout == "True\n"
+
+
+def test_a_copied_file_is_not_trusted(blobs, tmp_path):
+    artifact = blobs.put("x", BIG)
+    path = path_of(blobs, artifact)
+    settled(path)
+    subprocess.run(["cp", "--preserve=all", path, f"{path}.copy"], check=True)
+
+    assert (blobs_module.is_as_written(path), blobs_module.is_as_written(f"{path}.copy")) == (True, False)
+
+
+def test_a_blob_of_another_run_is_found_there(blobs, store):
+    artifact = Blobs(store, "Flow", "7").put("x", BIG).owned_by("7")
+
+    assert np.array_equal(blobs.load(artifact), BIG)
+
+
+@pytest.mark.parametrize(("blob", "run"), [("../../../x", None), ("x", "../.."), ("/etc/passwd", None), ("", None)])
+def test_a_record_cannot_name_a_file_outside_the_run(blobs, blob, run):
+    with pytest.raises(UnsafeName):
+        blobs.load(Artifact("bytes", "bytes", 1, blob=blob, digest="d", run=run))
+
+
+def test_on_another_store_a_large_blob_is_read_in_parts(monkeypatch):
+    monkeypatch.setattr(blobs_module, "_PART_NBYTES", 100_000)
+    blobs = Blobs(RemoteStore(f"memory://{uuid.uuid4().hex}"), "Flow", "1")
+    artifact = blobs.put("x", BIG)
+
+    again = blobs.load(artifact)
+    again[0] = 1
+
+    assert np.array_equal(again[1:], BIG[1:])
+
+
+def test_damage_on_another_store_is_named():
+    store = RemoteStore(f"memory://{uuid.uuid4().hex}")
+    blobs = Blobs(store, "Flow", "1")
+    artifact = blobs.put("model", BIG)
+    key = blobs.key_of(artifact)
+    store.write(key, [store.read(key)[:-1] + b"\xff"])
+
+    with pytest.raises(StoreCorrupt, match="'model'"):
+        blobs.load(artifact, "model")
+
+
+def test_tables_are_arrow_on_a_disk_and_parquet_on_a_bucket_unless_asked_otherwise(store):
+    table = pa.table({"a": [1]})
+    bucket = RemoteStore(f"memory://{uuid.uuid4().hex}")
+
+    kinds = [Blobs(where, "Flow", "1", tables=tables).put("t", table).codec for where in (store, bucket) for tables in (None, "arrow", "parquet")]
+
+    assert kinds == ["arrow", "arrow", "parquet", "parquet", "arrow", "parquet"]
+
+
+def test_the_digest_of_a_small_artifact_is_that_of_its_bytes(blobs):
+    assert digest_of(blobs.put("x", b"abc")) == blake3(b"abc").hexdigest()
+    assert digest_of(big := blobs.put("x", BIG)) == big.digest
+
+
+def test_a_loaded_value_is_the_same_until_it_is_changed(blobs):
+    for value in ([1, [2]], BIG, {"a": BIG}):
+        artifact = blobs.put("x", value)
+        loaded = blobs.load(artifact)
+        unchanged = blobs.is_same(artifact, "x", loaded)
+        changed = loaded["a"] if isinstance(loaded, dict) else loaded
+        changed[0] = 77
+        assert (unchanged, blobs.is_same(artifact, "x", loaded)) == (True, False)
+
+
+def test_what_cannot_be_stored_is_named(blobs):
+    with pytest.raises(ArtifactUnserializable, match="'gen'"):
+        blobs.put("gen", (n for n in [1]))
+
+
+# --- other tools read the files
+
+
+@pytest.fixture
+def frame():
+    return pd.DataFrame({"n": np.arange(20_000), "x": np.linspace(0, 1, 20_000), "s": [f"row {n}" for n in range(20_000)]})
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("tables", ["arrow", "parquet"])
+def test_tables_open_in_pyarrow_pandas_polars_and_duckdb(store, frame, kind, tables):
+    value = {"pandas": frame, "polars": pl.DataFrame(frame.to_dict("list")), "pyarrow": pa.Table.from_pandas(frame)}[kind]
+    blobs = Blobs(store, "Flow", "1", tables=tables)
+
+    path = path_of(blobs, blobs.put("t", value))
+
+    if tables == "parquet":
+        read = [pd.read_parquet(path), pl.read_parquet(path), duckdb.sql(f"select * from '{path}'").fetchall()]
+    else:
+        table = pa.ipc.open_file(path).read_all()
+        read = [pd.read_feather(path), pl.read_ipc(path, memory_map=False), duckdb.sql("select * from table").fetchall()]
+    assert path.endswith(f".{tables}")
+    assert [len(found) for found in read] == [20_000] * 3
+    assert (read[0]["s"][7], read[1]["s"][7], read[2][7][:1] + read[2][7][2:3]) == ("row 7", "row 7", (7, "row 7"))
+
+
+def test_arrays_text_and_json_open_without_rayflow(blobs):
+    text, listing = "é" * 40_000, list(range(20_000))
+
+    paths = [path_of(blobs, blobs.put("x", value)) for value in (BIG, text, listing, b"z" * 40_000)]
+
+    assert [path.rpartition(".")[2] for path in paths] == ["npy", "txt", "json", "bin"]
+    assert np.array_equal(np.load(paths[0], mmap_mode="r"), BIG)
+    with open(paths[1], encoding="utf-8") as file:
+        assert file.read() == text
+    with open(paths[2], "rb") as file:
+        assert json.load(file) == listing

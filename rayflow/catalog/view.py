@@ -19,7 +19,7 @@ class Frame(NamedTuple):
     step: str
     parent: int
     position: int
-    count: int
+    siblings: int
 
 
 class _Span(NamedTuple):

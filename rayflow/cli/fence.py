@@ -17,26 +17,34 @@ def guarded(command: Callable[[], int], err: TextIO) -> int:
 
     try:
         return command()
-    except click.exceptions.Exit as ending:
-        return ending.exit_code
-    except click.ClickException as error:
-        error.show(file=err)
-        return error.exit_code
-    except UsageError as error:
-        err.write(f"Error: {error}\n")
-        return USAGE
-    except RayflowException as error:
-        err.write(block(error))
-        return FAILURE
-    except (click.Abort, KeyboardInterrupt):
-        err.write("\nInterrupted.\n")
-        return INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
         return SUCCESS
+    except (click.Abort, KeyboardInterrupt):
+        err.write("\nInterrupted.\n")
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost fence
-        err.write(_internal(error))
-        return FAILURE
+        return _told(error, err)
+
+
+def _told(error: Exception, err: TextIO) -> int:
+    import click
+
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.ClickException():
+            error.show(file=err)
+            return error.exit_code
+        case UsageError():
+            err.write(f"Error: {error}\n")
+            return USAGE
+        case RayflowException():
+            err.write(block(error))
+            return FAILURE
+        case _:
+            err.write(_internal(error))
+            return FAILURE
 
 
 def block(error: RayflowException) -> str:
@@ -55,7 +63,8 @@ def _internal(error: Exception) -> str:
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     versions = f"rayflow {__version__}, Python {platform.python_version()}, {platform.system()}"
-    return f"    Internal error\n{text}    This is a mistake in rayflow, not in your flow. Please report it with the lines above ({versions}).\n"
+    advice = f"This is a mistake in rayflow, not in your flow. Please report it with the lines above ({versions})."
+    return f"    Internal error\n{text}    {advice}\n"
 
 
 def _forget_stdout() -> None:

@@ -25,6 +25,10 @@ def json_option(help: str = _JSON_HELP) -> click.Option:  # noqa: A002 - click's
     return click.Option(["--json"], is_flag=True, help=help)
 
 
+def quiet_option(help: str) -> click.Option:  # noqa: A002 - click's word
+    return click.Option(["--quiet/--not-quiet"], default=False, help=help)
+
+
 def shared_options() -> list[click.Option]:
     """What is said before or after a flow's command."""
     return [
@@ -38,7 +42,7 @@ def shared_options() -> list[click.Option]:
         click.Option(
             ["--with"], multiple=True, metavar="DECORATOR", help="Add a decorator to all steps that have none of its name: retry:times=2."
         ),
-        click.Option(["--quiet/--not-quiet"], default=False, help="Only the run log and errors: no banner, no live view."),
+        quiet_option("Only the run log and errors: no banner, no live view."),
         click.Option(["-v", "--verbose"], is_flag=True, help="Show each task of large fan-outs, and tracebacks in full."),
         json_option("Events as JSON lines on stdout, for programs."),
         click.Option(["--pylint/--no-pylint"], default=True, help="Accepted for Metaflow's sake; flows are checked by rayflow alone."),
@@ -62,9 +66,7 @@ def launch_options() -> list[click.Option]:
             metavar="FILE",
             help="Write the run's pathspec and root there as JSON; read by Runner.",
         ),
-        click.Option(
-            ["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has, instead of clamping."
-        ),
+        click.Option(["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has."),
     ]
 
 

@@ -70,7 +70,7 @@ def _imported(argument: str, load: Any) -> ModuleType:
         return load()
     except RayflowException:
         raise
-    except Exception as error:  # noqa: BLE001 - importing a flow runs its user's code
+    except Exception as error:  # importing a flow runs its user's code
         raise UserError(f"{argument} could not be imported. {_told(error)}") from error
 
 

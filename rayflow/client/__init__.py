@@ -9,12 +9,11 @@ What it is, from the bottom up:
   Metaflow stores with each task (`_foreach_stack`, `_success` ...) and which are computed here when somebody reads them;
   `facts` - the same for its metadata; `logs` - what it printed; `descent` - where it led; `tags` - the tags of a run as they are now.
 * `flows`, `runs`, `tasks`, `data`, `package` - the objects: `Rayflow`, `Flow`, `Run`, `Step`, `Task`, `DataArtifact`.
-* `tables` - a step as a table; `lookup` - how commands name runs and artifacts.
+* `objects` - any of them by pathspec; `tables` - a step as a table; `lookup` - how commands name runs and artifacts.
 
 An object is a reference (pathspec, root, namespace) and holds no bytes: it is made without reading when its parent has read
 already, pickles as what it is, and shows a live run as it is now. `roots` says how fresh: what a user names is read anew, what he
-goes on asking
-about the same object is at most 0.1 s old (on a bucket 1 s).
+goes on asking about the same object is at most 0.1 s old (on a bucket 1 s).
 
 Rejected: snapshots (`run.finished` in a polling loop would never become true); one object per task when a run is opened (an
 ended run of 100,000 tasks is read from one file, and its tasks cost nothing until they are looked at); reading a step's
@@ -30,7 +29,7 @@ from rayflow.client.facts import Metadata
 from rayflow.client.flows import Flow, Rayflow
 from rayflow.client.lineage import Lineage
 from rayflow.client.lookup import Location, RunName, find_run, locate
-from rayflow.client.opening import object_at
+from rayflow.client.objects import open_pathspec
 from rayflow.client.package import RayflowCode
 from rayflow.client.reader import StoreReader
 from rayflow.client.runs import Run, Step
@@ -61,6 +60,6 @@ __all__ = [
     "locate",
     "metadata",
     "namespace",
-    "object_at",
+    "open_pathspec",
     "user_name",
 ]

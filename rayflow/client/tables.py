@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rayflow.client.attempts import PARAMETERS
 from rayflow.client.lineage import Lineage
 from rayflow.client.reader import StoreReader
 from rayflow.client.roots import ITEMS
@@ -30,6 +31,8 @@ class _Part:
     indices: Sequence[int]
     rows: Sequence[int]
 
+
+_MAX_REPEATED_NBYTES = 1 << 30
 
 Piece = tuple[Sequence[int], Any]
 """Rows of the table, and an Arrow array with their values."""
@@ -114,8 +117,8 @@ def _column(lineage: Lineage, parts: list[_Part], name: str, count: int) -> Any:
     record = lineage.view.record
     common = record.parameters.get(name) or record.constants.get(name)
     if common is not None:
-        value = lineage.reader.load(common, record.run_id)
-        return _array([value] * count if count else [], name, "run", common.type)
+        value = _array([lineage.reader.load(common, record.run_id)], name, PARAMETERS, common.type)
+        return _repeated([0], value, [0] * count, name)
     pieces: list[Piece] = []
     is_found = False
     pending = parts
@@ -148,20 +151,37 @@ def _stored(lineage: Lineage, part: _Part, name: str) -> tuple[Piece | None, lis
         if name not in pack.names:
             return None, [part]
         column = pack.table([name], _positions(_store_reader(lineage), segment, part.indices)).column(0)
-        if not _is_struct(column) and column.null_count == 0:
-            return (part.rows, column), []
-        has = [reader.artifact(segment, index, name) is not None for index in part.indices]
-        if not _is_struct(column):
+        if not _is_described(column):
+            if column.null_count == 0:
+                return (part.rows, column), []
+            valid = column.is_valid().to_pylist()  # a null is a None that was stored, or nothing: the description tells
+            has = [
+                is_valid or reader.artifact(segment, index, name) is not None for index, is_valid in zip(part.indices, valid, strict=True)
+            ]
             return _split(part, column, has)
-    else:
-        has = [reader.artifact(segment, index, name) is not None for index in part.indices]
-    held = [index for index, is_held in zip(part.indices, has, strict=True) if is_held]
-    if not held:
+    artifacts = {index: reader.artifact(segment, index, name) for index in dict.fromkeys(part.indices)}
+    values = {index: reader.value(segment, index, name) for index, artifact in artifacts.items() if artifact is not None}
+    if not values:
         return None, [part]
-    artifact = reader.artifact(segment, held[0], name)
-    assert artifact is not None
-    values = _array([reader.value(segment, index, name) for index in held], name, segment.step, artifact.type)
-    return (_chosen(part.rows, has), values), _rest(part, has)
+    kind = next(artifact.type for artifact in artifacts.values() if artifact is not None)
+    has = [index in values for index in part.indices]
+    column = _repeated(list(values), _array(list(values.values()), name, segment.step, kind), _chosen(part.indices, has), name)
+    return (_chosen(part.rows, has), column), _rest(part, has)
+
+
+def _repeated(keys: list[int], values: Any, wanted: list[int], name: str) -> Any:
+    """The value of each key in `wanted`, which may name one key often: all splits inherit from one task."""
+    import pyarrow as pa
+
+    if keys == wanted:
+        return values
+    if values.nbytes // max(len(keys), 1) * len(wanted) > _MAX_REPEATED_NBYTES:
+        raise NotAColumnError(
+            f"Artifact '{name}' cannot be a column: {len(wanted)} tasks share {len(keys)} values of {values.nbytes // len(keys)} bytes, "
+            f"and a table would repeat them. Read it from one of the tasks: task.data.{name}."
+        )
+    position_of = {key: position for position, key in enumerate(keys)}
+    return values.take(pa.array([position_of[key] for key in wanted], pa.int64()))
 
 
 def _split(part: _Part, column: Any, has: list[bool]) -> tuple[Piece | None, list[_Part]]:
@@ -281,10 +301,11 @@ def _array(values: list[Any], name: str, step: str, kind: str) -> Any:
         ) from error
 
 
-def _is_struct(column: Any) -> bool:
-    import pyarrow as pa
+def _is_described(column: Any) -> bool:
+    """Whether the column of a pack holds descriptions of values, not values."""
+    from rayflow.store.packs.columns import described
 
-    return pa.types.is_struct(column.type)
+    return bool(column.type.equals(described()))
 
 
 def _in_row_order(pieces: list[Piece], name: str) -> Any:

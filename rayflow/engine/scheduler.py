@@ -13,7 +13,8 @@ from rayflow.engine.reservations import Reservations
 from rayflow.engine.retry import MAX_LOSSES, Catch, Fallback, GiveUp, RetryAfter, RetryNow, after_failure, last_words, retry_why
 from rayflow.engine.reuse import Known, Part, misfit
 from rayflow.engine.sets import without
-from rayflow.engine.steps import Delayed, Ending, Flight, StepProgress, StepState, Trouble, expected_counts
+from rayflow.engine.sizing import FEW_TASKS
+from rayflow.engine.steps import Delayed, Ending, Flight, StepProgress, StepState, expected_counts
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
 from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
 from rayflow.model.graph import Graph
@@ -117,9 +118,8 @@ class Scheduler:
         """When `Ticked` is due at the latest: a retry's delay or a grace period is over. None when only events matter."""
         if self.is_finished:
             return None
-        if self.ending is not None:
-            return self.ending.deadline
-        return self.delayed[0][0] if self.delayed else None
+        due = self.delayed[0][0] if self.delayed else None
+        return due if self.ending is None else self.ending.deadline
 
     def progress(self) -> dict[str, StepProgress]:
         """Counts per step, in the graph's order. O(steps)."""
@@ -240,8 +240,8 @@ class Scheduler:
         flight = self.flights.get(event.batch_id)
         if flight is not None and not flight.is_freed:
             self._free(flight)
-            state = self.states[flight.batch.step]
             if event.count:
+                state = self.states[flight.batch.step]
                 state.pace = state.pace.after(event.count, event.busy_s, event.slowest_s, len(flight.batch.indices))
 
     def _free(self, flight: Flight) -> None:
@@ -282,19 +282,15 @@ class Scheduler:
         if flight.batch.fallback_for is not None or not failure.is_charged:
             self._lose(flight, index, failure, now, attempt)
             return
-        before = state.trouble(index, lap)
-        trouble = Trouble(attempt + 1, before.losses, before.is_alone or failure.left_no_process)
+        state.charge(index, lap, attempt, is_deadly=failure.left_no_process)
         again = Alone(index, replace(flight.kind, why=retry_why(state.spec, attempt + 1, failure)))
         match after_failure(state.spec, attempt, failure):
             case RetryNow():
-                state.troubles[index, lap] = trouble
                 self._retry(Delayed(state.node.name, again))
             case RetryAfter(delay_s=delay_s):
-                state.troubles[index, lap] = trouble
                 heappush(self.delayed, (now + delay_s, self._next_turn, Delayed(state.node.name, again)))
                 self._next_turn += 1
             case Catch() | Fallback():
-                state.troubles[index, lap] = trouble
                 kind = replace(flight.kind, why=f"@catch records the failure of attempt {attempt}")
                 self._retry(Delayed(state.node.name, Alone(index, kind, failure)))
             case GiveUp():
@@ -303,14 +299,12 @@ class Scheduler:
     def _lose(self, flight: Flight, index: int, failure: Failure, now: float, attempt: int = 0) -> None:
         """A task was lost and nobody is to blame: it runs again, alone, within a budget."""
         state, batch = self.states[flight.batch.step], flight.batch
-        before = state.trouble(index, batch.lap)
-        if before.losses >= MAX_LOSSES:
-            why = f"{state.node.name!r} was lost {before.losses + 1} times with its worker"
+        losses = state.lose(index, batch.lap, max(attempt, batch.attempt_of(index)))
+        if losses > MAX_LOSSES:
+            why = f"{state.node.name!r} was lost {losses} times with its worker"
             self._give_up(state, TaskKey(state.node.name, index, batch.lap), failure, why, now)
             return
-        attempt = max(attempt, before.attempt, batch.attempt_of(index))
-        state.troubles[index, batch.lap] = Trouble(attempt, before.losses + 1, is_alone=True)
-        kind = replace(flight.kind, why=f"lost with its worker, loss {before.losses + 1} of {MAX_LOSSES} that are not charged")
+        kind = replace(flight.kind, why=f"lost with its worker, loss {losses} of {MAX_LOSSES} that are not charged")
         self._retry(Delayed(state.node.name, Alone(index, kind, batch.fallback_for)))
 
     def _retry(self, retry: Delayed) -> None:
@@ -390,8 +384,7 @@ class Scheduler:
         chunk = state.queue.take(self._batch_size(state))
         if not len(state.queue):
             self._waiting.discard(name)
-        kind = chunk.kind
-        attempts = state.attempts(chunk.indices, kind.lap)
+        kind, attempts = chunk.kind, state.attempts(chunk.indices, chunk.kind.lap)
         batch = Batch(self._next_batch, name, chunk.indices, kind.lap, kind.parent, attempts, chunk.fallback_for)
         self._next_batch += 1
         self.flights[batch.id] = Flight(batch, kind, chunk.indices)
@@ -401,7 +394,7 @@ class Scheduler:
         self._commands.append(Launch(batch, kind.why))
 
     def _batch_size(self, state: StepState) -> int:
-        if state.spec.is_isolated:
+        if state.spec.is_isolated or state.ready <= FEW_TASKS:
             return 1
         slots = self._slots(state.node.name)
         return state.pace.batch_size(len(state.queue), slots if self.max_workers is None else min(slots, self.max_workers))

@@ -16,6 +16,8 @@ UNEVEN = 10.0
 SLOW_S = 0.1
 MAX_SPLITS = 50_000
 """More gains nothing (rows are flushed every 50-100 ms anyway) and delays the answer to a lost worker."""
+FEW_TASKS = 32
+"""Of a step with no more tasks than these each gets a batch of its own: its output is shown line by line under its own name."""
 WEIGHT = 0.4
 """Of the newest report in the moving average."""
 

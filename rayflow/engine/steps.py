@@ -54,6 +54,17 @@ class StepState:
     def trouble(self, index: int, lap: int) -> Trouble:
         return self.troubles.get((index, lap), Trouble())
 
+    def charge(self, index: int, lap: int, attempt: int, *, is_deadly: bool) -> None:
+        """Notes that attempt number `attempt` of a task failed; `is_deadly` where it took its worker along."""
+        before = self.trouble(index, lap)
+        self.troubles[index, lap] = Trouble(attempt + 1, before.losses, before.is_alone or is_deadly)
+
+    def lose(self, index: int, lap: int, attempt: int) -> int:
+        """Notes that a task was lost at attempt number `attempt`, which it may have again. How often it was lost by now."""
+        before = self.trouble(index, lap)
+        self.troubles[index, lap] = Trouble(max(attempt, before.attempt), before.losses + 1, is_alone=True)
+        return before.losses + 1
+
     def attempts(self, indices: IndexSet, lap: int) -> Mapping[int, int]:
         """The attempt numbers of those tasks that are not at their first."""
         found = {index: self.troubles[index, lap].attempt for index in self._troubled(indices, lap)}

@@ -17,7 +17,7 @@ class TaskKey(NamedTuple):
     """Which task of a run. `index` is flat within the step's space; `lap` counts a recursive step's own repetitions."""
 
     step: str
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride] - tuple.index is nobody's need here, the word is the glossary's
     lap: int = 0
 
 

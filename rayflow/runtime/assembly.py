@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class Parts:
 @contextlib.contextmanager
 def assemble(
     definition: FlowDefinition, settings: Settings, store: Store, record: RunRecord, reporter: Reporter, view: RunView
-) -> Iterator[Parts]:
+) -> Generator[Parts]:
     """The parts of a run; every process that they start has ended when the block is left."""
     is_inline = settings.executor == "inline"
     if store.url.startswith("memory://") and not is_inline:
@@ -135,7 +135,7 @@ def _is_on_this_machine(address: str | None) -> bool:
 
 
 @contextlib.contextmanager
-def _progress_dir(run_id: str, *, is_inline: bool) -> Iterator[str]:
+def _progress_dir(run_id: str, *, is_inline: bool) -> Generator[str]:
     """A directory for the workers' progress words. Those of drivers that were killed are swept."""
     if is_inline:
         yield ""

@@ -169,7 +169,9 @@ class Conductor:
         key = "" if self._is_lone(batch.step) else batch.step
         known = self._outer.get(key)
         if known is None:
-            outer = [segment for name in sorted(self._without(batch.step)) if name in self.view.steps for segment in self.view.steps[name].all]
+            outer = [
+                segment for name in sorted(self._without(batch.step)) if name in self.view.steps for segment in self.view.steps[name].all
+            ]
             content = pickle.dumps(replace(self.shared, outer=tuple(outer)), protocol=5)
             known = self._outer[key] = (f"{self.shared.record.run_id}:{self.epoch}:{key}", content)
         return known

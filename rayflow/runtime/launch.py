@@ -8,13 +8,13 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rayflow.catalog.index import note_end, note_start, runs_of
 from rayflow.catalog.journal import JournalReader, JournalWriter
-from rayflow.catalog.ownership import Heart, claim_continuation, continuation_of, is_alive, owner_of, take_epoch
+from rayflow.catalog.ownership import Heart, claim_continuation, is_alive, owner_of, take_epoch
 from rayflow.catalog.reading import Ending, OpenedRun, drop_ending, open_run, write_ending
 from rayflow.catalog.run import RunRecord, claim_run, read_run
 from rayflow.catalog.view import RunView
@@ -34,8 +34,8 @@ from rayflow.runtime.assembly import assemble, source_of
 from rayflow.runtime.conductor import Conductor
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, TaskLabel, Warned
 from rayflow.runtime.package import build_package, store_package
-from rayflow.store.blobs import Blobs
 from rayflow.store import open_root
+from rayflow.store.blobs import Blobs
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,9 @@ def resume_flow(
     try:
         record = claim_run(store, record, is_id_given=True)
     except StoreExists:
-        raise RunOwnedElsewhere(f"Run {run_id} already continues run {opened.record.run_id}. Follow it with `rayflow show {run_id}`.") from None
+        raise RunOwnedElsewhere(
+            f"Run {run_id} already continues run {opened.record.run_id}. Follow it with `rayflow show {run_id}`."
+        ) from None
     note_start(store, record)
     rerun = frozenset({step}) if step else frozenset[str]()
     plan = _Plan(record, reusable=tuple(opened.view.segments()), rerun=rerun)
@@ -270,7 +272,9 @@ def _claimed(store: Store, origin: RunRecord, run_id: str, reporter: Reporter, *
         following = open_run(store, origin.flow, holder)
         if following.ending is None:
             _refuse_continued(store, origin, continuation, reporter)
-        reporter.tell(Warned(f"Run {origin.run_id} was continued by run {holder}: that one is resumed. `--fork` starts from {origin.run_id}."))
+        reporter.tell(
+            Warned(f"Run {origin.run_id} was continued by run {holder}: that one is resumed. `--fork` starts from {origin.run_id}.")
+        )
         origin = continuation
 
 
@@ -376,7 +380,7 @@ def _drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, s
 
 
 @contextlib.contextmanager
-def _beating(store: Store, record: RunRecord, epoch: int) -> Iterator[None]:
+def _beating(store: Store, record: RunRecord, epoch: int) -> Generator[None]:
     heart = Heart(store, record.layout, epoch)
     heart.start()
     try:

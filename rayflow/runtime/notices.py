@@ -166,7 +166,19 @@ class RunEnded:
 
 
 Notice = (
-    RunStarted | TaskStarted | TaskSaid | TaskDone | TaskAttemptFailed | FanoutOpened | StepsReused | Progressed | Included | Waiting | Warned | Draining | RunEnded
+    RunStarted
+    | TaskStarted
+    | TaskSaid
+    | TaskDone
+    | TaskAttemptFailed
+    | FanoutOpened
+    | StepsReused
+    | Progressed
+    | Included
+    | Waiting
+    | Warned
+    | Draining
+    | RunEnded
 )
 
 

@@ -18,9 +18,7 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
 _FATAL = re.compile(r"Fatal Python error: ([^\n]+)")
 
 
-def refined(
-    report: WorkerDied, store: Store, layout: RunLayout, started: BatchStarted | None, batch: Batch, spec: StepSpec
-) -> WorkerDied:
+def refined(report: WorkerDied, store: Store, layout: RunLayout, started: BatchStarted | None, batch: Batch, spec: StepSpec) -> WorkerDied:
     """The report of a death, with its cause named where `faulthandler` wrote it: a hard timeout, a segmentation fault."""
     text = _last_words(store, layout, started)
     if text.rfind("Timeout (") >= 0 and spec.timeout_s:
@@ -49,7 +47,7 @@ def _last_words(store: Store, layout: RunLayout, started: BatchStarted | None) -
 
 
 def _user_line(text: str) -> str:
-    """ at flow.py:12 in train, from the innermost frame that a faulthandler dump shows of the main thread."""
+    """at flow.py:12 in train, from the innermost frame that a faulthandler dump shows of the main thread."""
     frames = [frame for frame in _FRAME.findall(text.rpartition("Current thread")[2] or text) if "/rayflow/" not in frame[0]]
     if not frames:
         frames = [frame for frame in _FRAME.findall(text) if "/rayflow/" not in frame[0]]

@@ -97,8 +97,13 @@ def fetch_package(store: Store, flow: str, digest: str, directory: str) -> str:
             raise StoreCorrupt(f"The code package {key} is larger than any that rayflow makes.", key)
         for member in members:
             name = member.filename
-            if name.startswith("/") or "\\" in name or ".." in name.split("/") or (member.external_attr >> 16) & 0o170000 not in (0, 0o100000):
-                raise StoreCorrupt(f"The code package {key} has a member that could leave its directory: {ascii(name)}.", key)
+            if (
+                name.startswith("/")
+                or "\\" in name
+                or ".." in name.split("/")
+                or (member.external_attr >> 16) & 0o170000 not in (0, 0o100000)
+            ):
+                raise StoreCorrupt(f"The code package {key} has a member that could leave its directory: {name!a}.", key)
             target = os.path.join(directory, name)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(target, "wb") as file:

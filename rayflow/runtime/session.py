@@ -24,8 +24,8 @@ from rayflow.runtime.capture import Capture, Copied
 from rayflow.runtime.loading import load_flow
 from rayflow.runtime.package import fetch_package
 from rayflow.runtime.shared import Shared
-from rayflow.store.blobs import Blobs
 from rayflow.store import open_store
+from rayflow.store.blobs import Blobs
 
 _KEPT = 8
 _IMMUTABLE_CODECS = frozenset({"text", "bytes", "range"})

@@ -59,9 +59,7 @@ class Tail:
 
     def read_to(self, span: LogSpan) -> list[tuple[bool, str]]:
         """All that is left of the attempt that `span` tells of."""
-        return [
-            (is_error, line) for is_error, stream in self.streams for line in stream.read(span.err_end if is_error else span.out_end)
-        ]
+        return [(is_error, line) for is_error, stream in self.streams for line in stream.read(span.err_end if is_error else span.out_end)]
 
     def read_all(self) -> list[tuple[bool, str]]:
         """All that is left, for a task whose worker died."""

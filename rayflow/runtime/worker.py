@@ -106,7 +106,7 @@ class _BatchRunner:
         try:
             yield from self._tasks(surroundings)
         finally:
-            current._leave()
+            current._leave()  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
             surroundings.leave()
             if capture:
                 capture.pause()
@@ -157,7 +157,7 @@ class _BatchRunner:
         binding = TaskBinding(self.context, index, attempt)
         flow = instance_of(session.bound, binding)
         lap = self.batch.lap
-        current._enter(
+        current._enter(  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
             TaskContext(session.run_context, node.name, lambda: self.lineage.view.task_id(TaskKey(node.name, index, lap)), attempt)
         )
         if self.capture:

@@ -1,90 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from rayflow.engine import Scheduler, StepProgress, plan
-from rayflow.engine.invariants import check
-from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
-from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.engine import Scheduler, StepProgress
+from rayflow.model.commands import Batch, Cancel, Finish, Launch
+from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Interrupted, TaskFailed, Ticked
 from rayflow.model.indexes import IndexSet, TaskKey
-from rayflow.model.records import Failure, FailureKind, Outcome, Segment, Taken
+from rayflow.model.records import Failure, FailureKind, Outcome
 from rayflow.model.spec import Catch, Retry, StepSpec
 
-from .flows import Each, Flow, Linear, Loop, Split, Switch, flow_of
+from .bench import FANNED, FORKED, Bench, batch_of, fanned
+from .flows import Each, Linear, Loop, Switch, flow_of
 
 RAISED = Failure(FailureKind.EXCEPTION, "boom", type="builtins.ValueError")
 DIED = Failure(FailureKind.DIED, "killed by signal 9", exit_code=-9)
 LOST = Failure(FailureKind.LOST, "the node went away")
-FANNED = flow_of(Each("fan", (Linear("train"),), "join", ()))
-FORKED = flow_of(Split("fork", ((Linear("a"),), (Linear("b"),)), "merge"), Linear("after"))
-
-
-class Bench:
-    """A scheduler, what it launched, and hands to move it by."""
-
-    def __init__(self, flow: Flow, slots: int = 4, specs: dict[str, StepSpec] | None = None, **options: object) -> None:
-        self.flow, self.now = flow, 0.0
-        self.scheduler = Scheduler(flow.graph, specs or {}, **options)
-        self.batches: dict[str, list[Batch]] = {}
-        self.whys: list[str] = []
-        self.journal: list[Segment] = []
-        self.commands: list[Command] = []
-        self.note(self.scheduler.start(self.now))
-        self.tell(CapacityChanged(slots, {}))
-
-    def note(self, commands: list[Command]) -> list[Command]:
-        for command in commands:
-            self.whys.append(command.why)
-            if isinstance(command, Launch):
-                self.batches.setdefault(command.batch.step, []).append(command.batch)
-        self.commands += commands
-        return commands
-
-    def tell(self, event: Event) -> list[Command]:
-        commands = self.note(self.scheduler.on(event, self.now))
-        check(self.scheduler)
-        return commands
-
-    def last(self, step: str) -> Batch:
-        return self.batches[step][-1]
-
-    def segment(self, batch: Batch, indices: IndexSet, counts: Sequence[int], case: str | None) -> Segment:
-        node = self.flow.graph[batch.step]
-        taken = Taken((case,)) if case is not None else None
-        fanout = self.scheduler.reserve(batch.step, indices, counts) if node.is_foreach else None
-        return Segment(batch.step, indices, batch.lap, batch.parent, taken, fanout, run="1", busy_s=1e-6)
-
-    def done(self, step: str, *indices: int, counts: Sequence[int] = (), case: str | None = None, ends: bool = True) -> list[Command]:
-        """The newest batch of the step reports these tasks (all unless given), and ends."""
-        batch = self.last(step)
-        segment = self.segment(batch, IndexSet.of(indices) if indices else batch.indices, counts, case)
-        self.journal.append(segment)
-        commands = self.tell(Completed(batch.id, segment))
-        return commands + (self.tell(BatchEnded(batch.id)) if ends else [])
-
-    def finish(self) -> Finish:
-        (found,) = [command for command in self.commands if isinstance(command, Finish)]
-        return found
-
-
-def fanned(splits: int, slots: int = 4, **options: object) -> Bench:
-    """A foreach of so many splits, of which the first are in flight."""
-    bench = Bench(FANNED, slots, **options)
-    bench.done("start")
-    bench.done("fan", counts=[splits])
-    return bench
-
-
-def batch_of(bench: Bench, size: int) -> Batch:
-    """A batch of `size` splits: the next after a measured one."""
-    first = bench.last("train")
-    segment = bench.segment(first, first.indices, (), None)
-    bench.scheduler.states["train"].pace = bench.scheduler.states["train"].pace.after(1, 1e-6, 0.0, size)
-    bench.tell(Completed(first.id, segment))
-    bench.tell(BatchEnded(first.id))
-    return bench.last("train")
 
 
 def test_a_join_waits_for_the_slowest_arm() -> None:
@@ -337,61 +267,6 @@ def test_progress_knows_the_size_of_a_fan_out_downstream() -> None:
     bench.done("fan", counts=[50])
 
     assert bench.scheduler.progress()["score"] == StepProgress(total_known=50, done=0, running=0, failed=0, retrying=0)
-
-
-def resumed(bench: Bench, **options: object) -> Bench:
-    return Bench(bench.flow, reusable=bench.journal, is_resume=True, **options)
-
-
-def test_resume_runs_what_was_not_done() -> None:
-    bench = fanned(3)
-    bench.journal += [bench.segment(batch, batch.indices, (), None) for batch in bench.batches["train"][:2]]
-
-    again = resumed(bench)
-
-    launched = [(b.step, list(b.indices)) for batches in again.batches.values() for b in batches]
-    assert (launched, again.whys[-1]) == ([("train", [2])], "not done in the origin")
-    assert [c.why for c in again.commands if isinstance(c, Reuse)] == ["reused from run 1"] * 4
-
-
-def whole() -> Bench:
-    bench = Bench(FORKED)
-    for step in ("start", "fork", "a", "b", "merge", "after", "end"):
-        bench.done(step)
-    return bench
-
-
-def test_resuming_a_finished_run_reuses_everything() -> None:
-    again = resumed(whole())
-
-    assert (again.batches, again.finish().outcome) == ({}, Outcome.SUCCEEDED)
-
-
-def test_resume_of_a_step_runs_it_and_what_follows() -> None:
-    again = resumed(whole(), rerun=frozenset({"a"}))
-
-    again.done("a")
-
-    assert (sorted(again.batches), again.whys[-1]) == (["a", "merge"], "input 'a' was re-run")
-
-
-def test_an_outcome_that_todays_flow_cannot_follow_is_not_reused() -> None:
-    bench = Bench(flow_of(Switch("pick", ((Linear("a"),), (Linear("b"),)), "meet")))
-    bench.done("start")
-    bench.done("pick", case="b")
-    today = flow_of(Switch("pick", ((Linear("a"),), (Linear("c"),)), "meet"))
-
-    again = Bench(today, reusable=bench.journal, is_resume=True)
-
-    assert (sorted(again.batches), again.whys[-1]) == (["pick"], "it went to 'b' then, which is no case of it now")
-
-
-def test_a_dry_run_says_what_a_resume_would_do() -> None:
-    dry = plan(FORKED.graph, whole().journal, rerun=frozenset({"a"}))
-
-    assert [reuse.segment.step for reuse in dry.reused] == ["start", "fork", "b"]
-    assert [(planned.step, planned.why) for planned in dry.ready] == [("a", "step 'a' is to be re-run")]
-    assert dry.later == {"merge": "follows 'a'", "after": "follows 'merge'", "end": "follows 'after'"}
 
 
 def test_a_flow_that_cannot_go_on_fails_and_says_so() -> None:

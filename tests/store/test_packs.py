@@ -1,6 +1,5 @@
 """The rows of a fan-out: collected in the worker, merged by the driver, read by anyone."""
 
-import io
 import threading
 import uuid
 from dataclasses import replace
@@ -103,8 +102,15 @@ def test_values_come_back_with_their_exact_type_from_a_native_or_a_described_col
 
 
 _values = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(codec=None)), st.binary(), st.lists(st.integers()), st.tuples(st.text())
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(st.characters(codec=None)),
+    st.binary(),
+    st.lists(st.integers()),
+    st.tuples(st.text()),
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -355,12 +361,12 @@ def test_pyarrow_pandas_polars_and_duckdb_read_a_pack_without_rayflow(tmp_path):
     (part,) = merge(streams)
     path = str(tmp_path / RUN.pack(write_pack(store, RUN, "train", "0", part)))
 
-    table = pa.ipc.open_file(path).read_all()
+    rows = duckdb.from_arrow(pa.ipc.open_file(path).read_all())
     read = [
         pd.read_feather(path)["name"][11],
-        pl.read_ipc(path, memory_map=False)["name"][11],
-        duckdb.sql("select name from table where __node = 'b' and lr = 0.1").fetchone()[0],
-        duckdb.sql("select count(*) from table where odd.codec = 'json'").fetchone()[0],
+        pl.read_ipc(path)["name"][11],
+        rows.query("rows", "select name from rows where __node = 'b' and lr = 0.1").fetchone()[0],
+        rows.query("rows", "select count(*) from rows where odd.codec = 'json'").fetchone()[0],
     ]
 
     assert read == ["m1", "m1", "m1", 20]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import s3fs
 
 from rayflow.model.errors import StoreFault
 from rayflow.store.blobs import Blobs
@@ -52,8 +53,6 @@ def options(endpoint, monkeypatch):
 
 @pytest.fixture
 def store(options):
-    import s3fs
-
     bucket = f"b{uuid.uuid4().hex[:20]}"
     s3fs.S3FileSystem(**options).mkdir(bucket)
     return RemoteStore(f"s3://{bucket}/some/root", **options)

@@ -12,10 +12,8 @@ from rayflow.cli.commands.call import FlowCall
 from rayflow.cli.commands.describing import validate
 from rayflow.cli.options import launch_options, shared_options, stated, without
 from rayflow.cli.suggest import listed, nearest
-from rayflow.model.errors import UsageError, UserError
+from rayflow.model.errors import UsageError
 from rayflow.runtime.notices import Reporter
-
-_EXIT_ABRUPT = 130
 
 
 def run_command(flow_call: FlowCall) -> click.Command:
@@ -52,12 +50,13 @@ def resume_command(flow_call: FlowCall) -> click.Command:
     def run(step: str | None, origin_run_id: str | None, fork: bool, **_: Any) -> None:
         ctx = click.get_current_context()
         options = stated(ctx)
-        _check_resume(flow_call, step, options)
+        _check_step(flow_call, step)
 
         def launch(reporter: Reporter) -> int:
             definition = flow_call.decorated(options["with"])
             settings = flow_call.call.surroundings.settings(options)
-            result = flow_call.call.resume_flow(definition, settings, reporter, origin_run_id=origin_run_id, step=step, is_fork=fork)
+            origin = _run_id(settings.root, origin_run_id, definition.name)
+            result = flow_call.call.resume_flow(definition, settings, reporter, origin_run_id=origin, step=step, is_fork=fork)
             return result.exit_code
 
         ctx.exit(_launched(flow_call, options, launch))
@@ -68,21 +67,22 @@ def resume_command(flow_call: FlowCall) -> click.Command:
         click.Option(["--fork"], is_flag=True, help="Branch off: others may continue the same run too."),
         click.Option(["--run-id"], metavar="ID", hidden=True, help="The id of the new run; given by schedulers."),
     ]
-    description = (
-        "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows again."
-    )
+    description = "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows."
     return click.Command("resume", callback=run, params=[*own, *launch_options(), *shared_options()], help=description)
 
 
-def _check_resume(flow_call: FlowCall, step: str | None, options: Mapping[str, Any]) -> None:
+def _run_id(root_url: str, text: str | None, flow: str) -> str | None:
+    """The id of the run that was named, in any of the forms that commands take."""
+    from rayflow.cli.locating import run_named
+
+    return None if text is None else run_named(root_url, text, flow).run_id
+
+
+def _check_step(flow_call: FlowCall, step: str | None) -> None:
     steps = list(flow_call.definition.graph.nodes)
     if step is not None and step not in steps:
-        raise UserError(
-            f"Cannot resume from step '{step}': invalid step name.{nearest(step, steps)} Valid step names include: {listed(steps)}."
-        )
-    run_id = options.get("run_id")
-    if run_id is not None and run_id.isdecimal():
-        raise UsageError(f"run-id {run_id} cannot be an integer: those are given by rayflow. Begin it with a letter.")
+        hint = nearest(step, steps)
+        raise UsageError(f"Cannot resume from '{step}': invalid step name.{hint} Valid step names include: {listed(steps)}.")
 
 
 def _launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Reporter], int]) -> int:

@@ -76,7 +76,7 @@ def _table_of(stream: bytes) -> Any:
 
     try:
         return pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise StoreCorrupt(f"The rows that a worker sent are damaged ({error}).") from error
 
 

@@ -39,7 +39,7 @@ class Pack:
         self._memory = memory
         try:
             self._table = pa.ipc.open_file(pa.py_buffer(memory)).read_all()
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise StoreCorrupt(f"{key} is damaged: not an Arrow file ({error}).", key) from error
         self._columns: dict[str, Any] = {}
         schema = self._table.schema
@@ -59,9 +59,9 @@ class Pack:
                 _cache.move_to_end(where)
                 return found
         memory = store.read(key) if path is None else map_file(path)
-        found = cls(path or key, memory)
         if verify and not (path is not None and is_as_written(path)):
-            found.verify()
+            _verify(path or key, memory)  # before Arrow, which trusts its input, sees it
+        found = cls(path or key, memory)
         with _cache_lock:
             _cache[where] = found
             while len(_cache) > _MAX_CACHED:
@@ -73,9 +73,7 @@ class Pack:
 
     def verify(self) -> None:
         """Raises `StoreCorrupt` where the bytes are not those that the name of the pack tells the digest of."""
-        told = _DIGEST.search(self.key)
-        if told is not None and not digest_of_bytes(self._memory).startswith(told.group(1)):
-            raise StoreCorrupt(f"{self.key} is damaged: it is not what was written. Resume the run to compute its tasks again.", self.key)
+        _verify(self.key, self._memory)
 
     def row(self, position: int) -> Row:
         """The record of the task at `position`."""
@@ -152,6 +150,12 @@ class Pack:
         import numpy as np
 
         return getattr(np, metadata[TYPE_KEY].decode().removeprefix("numpy."))(value)
+
+
+def _verify(key: str, memory: bytes | bytearray | memoryview) -> None:
+    told = _DIGEST.search(key)
+    if told is not None and not digest_of_bytes(memory).startswith(told.group(1)):
+        raise StoreCorrupt(f"{key} is damaged: it is not what was written. Resume the run to compute its tasks again.", key)
 
 
 def _version(path: str) -> tuple[int, int, int]:

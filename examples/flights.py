@@ -47,7 +47,7 @@ class FlightsFlow(FlowSpec):
         import pyarrow.compute as pc
 
         own = self.flights.filter(pc.field("carrier") == self.input)
-        self.routes = own.group_by(["carrier", "origin", "dest", "month"]).aggregate(
+        self.routes = own.group_by(["carrier", "origin", "dest", "month"], use_threads=False).aggregate(
             [([], "count_all"), ("arr_delay", "count"), ("arr_delay", "mean"), ("dep_delay", "mean"), ("distance", "mean")]
         )
         self.flown = own.num_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from collections.abc import Sequence
@@ -99,5 +100,5 @@ def _exit_code(result: object) -> int:
 def _accept_any_text() -> None:
     """Texts that the terminal's encoding lacks are shown as escapes, instead of ending the run."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -53,6 +53,25 @@ def load_flow(argument: str) -> type[FlowSpec]:
     return _flow_class(module, argument, class_name)
 
 
+def load_stored_flow(root_url: str, flow: str, run_id: str) -> type[FlowSpec]:
+    """The flow class as it was when the run was started. UserError where no code was stored with it."""
+    import tempfile
+
+    from rayflow.catalog.run import read_run
+    from rayflow.client.roots import root_at
+    from rayflow.runtime.package import fetch_package
+
+    store = root_at(root_url).store
+    record = read_run(store, flow, run_id)
+    if record.code is None or not record.script:
+        raise UserError(
+            f"Run {flow}/{run_id} has no stored code: it was started from a notebook. Continue it with the flow's file: "
+            f"python FLOW.py resume --origin-run-id {run_id}"
+        )
+    directory = fetch_package(store, flow, record.code, tempfile.mkdtemp(prefix="rayflow-code-"))
+    return load_flow(f"{os.path.join(directory, record.script)}:{flow}")
+
+
 def _split(argument: str) -> tuple[str, str]:
     path, colon, class_name = argument.rpartition(":")
     return (path, class_name) if colon and not class_name.endswith(".py") else (argument, "")

@@ -110,6 +110,14 @@ def keys_of(opened: OpenedRun, step: str) -> list[TaskKey]:
     return sorted(keys)
 
 
+def newest_of(opened: OpenedRun, step: str) -> TaskKey | None:
+    """The last of those, without making a key of each; None where there is none."""
+    known = opened.view.steps.get(step)
+    keys = [TaskKey(step, segment.indices.highest, segment.lap) for segment in known.all] if known is not None else []
+    keys.extend(key for key in (*opened.view.failed, *opened.underway) if key.step == step)
+    return max(keys, default=None)
+
+
 def attempt_of(handle: RunHandle, key: TaskKey, number: int | None = None) -> Attempt:
     """Attempt `number` of a task; without it the latest that is over, else the one under way."""
     if key.step == PARAMETERS:

@@ -13,7 +13,6 @@ from rayflow.client.runs import Run
 from rayflow.client.session import current_root, get_namespace
 from rayflow.client.tags import Tags
 from rayflow.model.errors import RayflowNotFound, StoreFault
-from rayflow.model.layout import safe_flow_name
 from rayflow.model.records import Outcome
 
 _log = logging.getLogger(__name__)
@@ -26,8 +25,7 @@ class Flow(Container[Run]):
     _form = "FlowName"
 
     def _look(self) -> None:
-        safe_flow_name(self.id)
-        if next(self._root.runs(self.id), None) is None:
+        if not self._root.has(self.id):
             raise self._not_found()
 
     @property

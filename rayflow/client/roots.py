@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from rayflow.catalog.index import IndexEntry, flows_of, newest_first
+from rayflow.catalog.index import IndexEntry, flows_of, is_flow, newest_first
 from rayflow.catalog.ownership import is_alive
 from rayflow.catalog.reading import OpenedRun, open_run
 from rayflow.catalog.run import RunRecord, read_run
@@ -149,6 +149,10 @@ class Root:
     def runs(self, flow: str) -> Iterator[IndexEntry]:
         """The runs of a flow, newest first, lazily."""
         return newest_first(self.store, flow)
+
+    def has(self, flow: str) -> bool:
+        """Whether there is such a flow. `UnsafeName` for what cannot be a name."""
+        return is_flow(self.store, flow)
 
     def flows(self) -> list[str]:
         """The flows under the root, by name."""

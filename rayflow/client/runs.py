@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of
+from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of
 from rayflow.client.base import Container, local_time
 from rayflow.client.package import RayflowCode
 from rayflow.client.tasks import Task
@@ -68,7 +68,10 @@ class Step(Container[Task]):
     @property
     def task(self) -> Task | None:
         """The newest task; None where there is none yet."""
-        return next(iter(self), None)
+        if self.id == PARAMETERS or not self._exists():
+            return next(iter(self), None)
+        key = newest_of(self._handle.opened, self.id)
+        return self._task_at(key) if key is not None else None
 
     def tasks(self, *tags: str) -> Iterator[Task]:
         """Its tasks, the newest first, if the run has all of `tags`."""

@@ -15,7 +15,7 @@ from rayflow.client.lineage import Lineage
 from rayflow.client.reader import StoreReader
 from rayflow.client.roots import ITEMS
 from rayflow.model.errors import RayflowNotFound, UserError
-from rayflow.model.indexes import ROOT_SPACE, Fanout, IndexSet, TaskKey
+from rayflow.model.indexes import ROOT_SPACE, IndexSet, TaskKey
 from rayflow.model.records import Segment
 
 
@@ -217,7 +217,7 @@ def _ancestors(lineage: Lineage, part: _Part) -> tuple[list[_Part], list[int]]:
     indices: Iterable[int] = part.indices
     space, before = graph[segment.step].space, graph[parent].space
     while space != before:
-        indices = _projected(lineage, space, indices)
+        indices = _located(lineage, space, indices)[1]
         space = graph.parent_space(space)
     rows: dict[int, list[int]] = {}
     for index, row in zip(indices, part.rows, strict=True):
@@ -236,9 +236,11 @@ def _parts_of(lineage: Lineage, step: str, rows: dict[int, list[int]], lap: int 
     left = dict(rows)
     parts: list[_Part] = []
     for segment in sorted(segments, key=lambda each: -each.lap):
-        held = [(index, row) for index in _members(segment, left) for row in left.pop(index)]
-        if held:
-            parts.append(_Part(segment, [index for index, _ in held], [row for _, row in held]))
+        members = _members(segment, left)
+        held = [left.pop(index) for index in members]
+        indices = [index for index, its in zip(members, held, strict=True) for _ in its]
+        if indices:
+            parts.append(_Part(segment, indices, [row for its in held for row in its]))
     return parts
 
 
@@ -251,8 +253,9 @@ def _members(segment: Segment, wanted: dict[int, list[int]]) -> list[int]:
 
 
 def _positions(reader: StoreReader, segment: Segment, indices: Sequence[int]) -> Sequence[int]:
-    if indices is segment.indices.values and segment.pack_indices is None:
-        return range(segment.pack_row, segment.pack_row + len(segment.indices))
+    values = segment.indices.values
+    if segment.pack_indices is None and (indices is values or list(indices) == list(values)):
+        return range(segment.pack_row, segment.pack_row + len(values))
     return [reader.pack_position(segment, index) for index in indices]
 
 
@@ -275,18 +278,14 @@ def _located(lineage: Lineage, space: str, indices: Iterable[int]) -> tuple[list
     """The positions among their siblings, and the parents, of flat indices of `space`."""
     positions: list[int] = []
     parents: list[int] = []
-    fanout: Fanout | None = None
+    siblings, parent = range(0), 0
     for index in indices:
-        if fanout is None or not fanout.base <= index < fanout.stop:
-            fanout = lineage.view.fanout_of(space, index)
-        parent, position, _ = fanout.locate(index)
-        positions.append(position)
+        if index not in siblings:
+            parent, position, count = lineage.view.fanout_of(space, index).locate(index)
+            siblings = range(index - position, index - position + count)
+        positions.append(index - siblings.start)
         parents.append(parent)
     return positions, parents
-
-
-def _projected(lineage: Lineage, space: str, indices: Iterable[int]) -> list[int]:
-    return _located(lineage, space, indices)[1]
 
 
 def _array(values: list[Any], name: str, step: str, kind: str) -> Any:
@@ -318,7 +317,7 @@ def _in_row_order(pieces: list[Piece], name: str) -> Any:
         kinds = ", ".join(dict.fromkeys(str(table.column(0).type) for table in tables))
         raise NotAColumnError(f"Artifact '{name}' cannot be a column: its tasks stored values of different types ({kinds}).") from error
     rows = [row for part, _ in pieces for row in part]
-    if all(row == position for position, row in enumerate(rows)):
+    if rows == list(range(len(rows))):
         return column
     piece_of = [0] * len(rows)
     for position, row in enumerate(rows):

@@ -32,7 +32,7 @@ class IncludeFile(Parameter):
     `parser`, a function or its dotted name (a leading dot: within rayflow), is applied to the content when a step asks for it.
     """
 
-    def __init__(  # noqa: PLR0917 - the public signature
+    def __init__(
         self,
         name: str,
         default: str | Callable[[ParameterContext], str] | None = None,

@@ -67,7 +67,7 @@ class Parameter:
     run where no value was given. `separator` splits a string into a list. What else is given goes to the click option.
     """
 
-    def __init__(  # noqa: PLR0917 - the public signature
+    def __init__(
         self,
         name: str,
         default: Any = None,

@@ -26,9 +26,14 @@ def safe_name(kind: str, name: str) -> str:
 
 def safe_run_id(run_id: str) -> str:
     """`run_id`, when it has the form of one (digits, or a letter and up to 39 letters, digits, `_`, `-`); else UnsafeName."""
-    if not _RUN_ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise UnsafeName(f"Run id {_shown(run_id)} cannot be used: digits, or a letter followed by at most 39 letters, digits, '_' or '-'.")
     return run_id
+
+
+def is_run_id(name: str) -> bool:
+    """Whether the name has the form of a run id."""
+    return _RUN_ID.fullmatch(name) is not None
 
 
 def safe_flow_name(name: str) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import mmap
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,7 @@ from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
 from rayflow.store.codecs import Encoded, decode, encode
-from rayflow.store.local import fault
+from rayflow.store.local import LocalStore, fault
 
 INLINE_NBYTES = 32 * 1024
 """What encodes to no more than this lies in the record itself."""
@@ -36,6 +36,7 @@ _MAP_FROM_NBYTES = 1 << 20
 _PART_NBYTES = 16 << 20
 _PARALLEL_READS = 8
 _THREADED_HASH_NBYTES = 4 << 20
+_HASH_BESIDE_NBYTES = 16 << 20
 _SETTLED_S = 0.02
 _STAMP = "user.rayflow.stamp"
 _IMMUTABLE = frozenset({"json", "text", "bytes", "range"})
@@ -71,9 +72,12 @@ class Blobs:
         encoded = value if isinstance(value, Encoded) else self.encode(name, value)
         if encoded.nbytes <= INLINE_NBYTES:
             return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, inline=encoded.to_bytes())
-        digest = _digest(encoded.chunks, encoded.nbytes)
+        if encoded.nbytes >= _HASH_BESIDE_NBYTES and isinstance(self._store, LocalStore):
+            digest = self._write_while_hashing(encoded, self._store)
+        else:
+            digest = _digest(encoded.chunks, encoded.nbytes)
+            self._write_once(f"{digest}{encoded.extension}", digest, encoded)
         blob = f"{digest}{encoded.extension}"
-        self._write_once(blob, digest, encoded)
         return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, blob=blob, digest=digest)
 
     def encode(self, name: str, value: object) -> Encoded:
@@ -120,6 +124,15 @@ class Blobs:
         """The key of an artifact's blob."""
         layout = self._layout if artifact.run is None else RunLayout(self._layout.flow, artifact.run)
         return layout.blob(artifact.blob or "")
+
+    def _write_while_hashing(self, encoded: Encoded, store: LocalStore) -> str:
+        """Writes the blob, and hashes it while the disk is busy; returns the digest. A blob of that name is replaced by its equal."""
+        with ThreadPoolExecutor(1) as beside:
+            digest = beside.submit(_digest, encoded.chunks, encoded.nbytes)
+            key: Callable[[], str] = lambda: self._layout.blob(f"{digest.result()}{encoded.extension}")  # noqa: E731
+            store.write_named_later(self._layout.blobs, encoded.chunks, key)
+            stamp(store.local_path(key()))
+        return digest.result()
 
     def _write_once(self, blob: str, digest: str, encoded: Encoded) -> None:
         if blob in self._put:

@@ -14,7 +14,7 @@ import errno
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from rayflow.model.errors import StoreExists, StoreFault, StoreMissing, StoreReadOnly
@@ -91,28 +91,37 @@ class LocalStore:
 
     def write(self, key: str, chunks: Iterable[bytes | memoryview], *, only_new: bool = False) -> int:
         path = self.local_path(key)
-        parent = os.path.dirname(path)
-        temporary = f"{parent}/.{os.urandom(8).hex()}.tmp"
         with _faults_named(path, "write"):
-            fd, touched = _create(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS)
+            return self._write(os.path.dirname(path), chunks, lambda: path, only_new)
+
+    def write_named_later(self, directory: str, chunks: Iterable[bytes | memoryview], key_of: Callable[[], str]) -> int:
+        """As `write`, to the key in `directory` that `key_of` tells once the bytes are on the disk: its digest is computed
+        meanwhile."""
+        parent = self.local_path(directory)
+        with _faults_named(parent, "write into"):
+            return self._write(parent, chunks, lambda: self.local_path(key_of()), False)
+
+    def _write(self, parent: str, chunks: Iterable[bytes | memoryview], path_of: Callable[[], str], only_new: bool) -> int:
+        temporary = f"{parent}/.{os.urandom(8).hex()}.tmp"
+        fd, touched = _create(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS)
+        try:
             try:
-                try:
-                    nbytes = sum(_write_all(fd, chunk) for chunk in chunks)
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
-                if only_new:
-                    _link(temporary, path)
-                else:
-                    os.rename(temporary, path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary)
-                raise
+                nbytes = sum(_write_all(fd, chunk) for chunk in chunks)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
             if only_new:
+                _link(temporary, path_of())
+            else:
+                os.rename(temporary, path_of())
+        except BaseException:
+            with suppress(OSError):
                 os.unlink(temporary)
-            _sync_directory(parent)
-            _sync_parents(touched)
+            raise
+        if only_new:
+            os.unlink(temporary)
+        _sync_directory(parent)
+        _sync_parents(touched)
         return nbytes
 
     def append(self, key: str, line: bytes, *, is_durable: bool = True) -> None:

@@ -365,8 +365,8 @@ def test_pyarrow_pandas_polars_and_duckdb_read_a_pack_without_rayflow(tmp_path):
     read = [
         pd.read_feather(path)["name"][11],
         pl.read_ipc(path)["name"][11],
-        rows.query("rows", "select name from rows where __node = 'b' and lr = 0.1").fetchone()[0],
-        rows.query("rows", "select count(*) from rows where odd.codec = 'json'").fetchone()[0],
+        rows.query("rows", "select name from rows where __node = 'b' and lr = 0.1").fetchall()[0][0],
+        rows.query("rows", "select count(*) from rows where odd.codec = 'json'").fetchall()[0][0],
     ]
 
     assert read == ["m1", "m1", "m1", 20]

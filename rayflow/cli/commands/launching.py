@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from rayflow.cli.commands.call import FlowCall
+from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.commands.describing import validate
 from rayflow.cli.options import launch_options, shared_options, stated, without
 from rayflow.cli.suggest import listed, nearest
 from rayflow.model.errors import UsageError
 from rayflow.runtime.notices import Reporter
+
+_RESUME_HELP = "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows."
 
 
 def run_command(flow_call: FlowCall) -> click.Command:
@@ -47,28 +50,55 @@ def run_command(flow_call: FlowCall) -> click.Command:
 
 
 def resume_command(flow_call: FlowCall) -> click.Command:
-    def run(step: str | None, origin_run_id: str | None, fork: bool, **_: Any) -> None:
+    """`resume [STEP]` with the code at hand."""
+
+    def run(step: str | None, origin_run_id: str | None, **_: Any) -> None:
+        ctx = click.get_current_context()
+        ctx.exit(_resumed(flow_call, stated(ctx), step, origin_run_id))
+
+    step = click.Argument(["step"], required=False)
+    origin = click.Option(["--origin-run-id"], metavar="RUN", help="The run to continue. Default: your newest run or resume of this flow.")
+    return click.Command("resume", callback=run, params=[step, origin, *_resume_options()], help=_RESUME_HELP)
+
+
+def stored_resume_command(call: Call) -> click.Command:
+    """`rayflow resume RUN [STEP]` with the code that is stored with the run."""
+
+    def run(run: str, step: str | None, **_: Any) -> None:
+        from rayflow.cli.locating import run_named
+        from rayflow.cli.target import load_stored_flow
+
         ctx = click.get_current_context()
         options = stated(ctx)
-        _check_step(flow_call, step)
+        root_url = call.surroundings.root(options.get("root"))
+        named = run_named(root_url, run)
+        flow_call = FlowCall(call, load_stored_flow(root_url, named.flow, named.run_id))
+        ctx.exit(_resumed(flow_call, options, step, named.run_id))
 
-        def launch(reporter: Reporter) -> int:
-            definition = flow_call.decorated(options["with"])
-            settings = flow_call.call.surroundings.settings(options)
-            origin = _run_id(settings.root, origin_run_id, definition.name)
-            result = flow_call.call.resume_flow(definition, settings, reporter, origin_run_id=origin, step=step, is_fork=fork)
-            return result.exit_code
+    arguments = [click.Argument(["run"], metavar="RUN | FLOW.py"), click.Argument(["step"], required=False)]
+    return click.Command("resume", callback=run, params=[*arguments, *_resume_options()], help=_RESUME_HELP)
 
-        ctx.exit(_launched(flow_call, options, launch))
 
-    own: list[click.Parameter] = [
-        click.Argument(["step"], required=False),
-        click.Option(["--origin-run-id"], metavar="RUN", help="The run to continue. Default: your newest run or resume of this flow."),
+def _resume_options() -> list[click.Option]:
+    return [
         click.Option(["--fork"], is_flag=True, help="Branch off: others may continue the same run too."),
         click.Option(["--run-id"], metavar="ID", hidden=True, help="The id of the new run; given by schedulers."),
+        *launch_options(),
+        *shared_options(),
     ]
-    description = "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows."
-    return click.Command("resume", callback=run, params=[*own, *launch_options(), *shared_options()], help=description)
+
+
+def _resumed(flow_call: FlowCall, options: Mapping[str, Any], step: str | None, origin: str | None) -> int:
+    _check_step(flow_call, step)
+
+    def launch(reporter: Reporter) -> int:
+        definition = flow_call.decorated(options["with"])
+        settings = flow_call.call.surroundings.settings(options)
+        run_id = _run_id(settings.root, origin, definition.name)
+        resume = flow_call.call.resume_flow
+        return resume(definition, settings, reporter, origin_run_id=run_id, step=step, is_fork=options["fork"]).exit_code
+
+    return _launched(flow_call, options, launch)
 
 
 def _run_id(root_url: str, text: str | None, flow: str) -> str | None:
@@ -89,7 +119,8 @@ def _launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[
     call = flow_call.call
     if options.get("root") and _is_on_command_line("root"):
         call = replace(call, prompt=replace(call.prompt, root=options["root"]))
-    is_live = call.is_live and not options["quiet"] and not options["json"]
+    is_inline = options["executor"] == "inline"  # what tasks print, and the debugger's prompt, go to the terminal by themselves
+    is_live = call.is_live and not is_inline and not options["quiet"] and not options["json"]
     if not is_live:
         flow_call.greet(options)
     validate(flow_call, {**options, "quiet": options["quiet"] or is_live})
@@ -98,7 +129,8 @@ def _launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[
     if options["json"]:
         from rayflow.cli.reporting.jsonlines import JsonReporter
 
-        return launch(JsonReporter(call.out))
+        with contextlib.redirect_stdout(call.err):  # tasks of an inline run print into this very process
+            return launch(JsonReporter(call.out))
     from rayflow.cli.reporting.plain import PlainReporter
 
     return launch(PlainReporter(call.out, call.err, call.prompt))

@@ -156,9 +156,7 @@ def dump_command(call: Call, flow: str | None = None, greet: Greeting = _no_gree
             help="Show values up to this size; 0: names only.",
         ),
         click.Option(["--include"], metavar="A,B", help="Only these artifacts."),
-        click.Option(
-            ["--file"], type=click.Path(dir_okay=False), metavar="FILE", help="Pickle {run/step/task: {name: value}} to the file."
-        ),
+        click.Option(["--file"], type=click.Path(dir_okay=False), metavar="FILE", help="Pickle {pathspec: {name: value}} to it."),
         root_option(),
         quiet_option("Only the artifacts."),
     ]

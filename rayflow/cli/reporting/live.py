@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from rayflow.cli.reporting.failure import Repeats, circumstances, described, hidden
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.reporting.screen import MAX_LINES, Screen, summary
-from rayflow.cli.reporting.text import counted, duration, harmless
+from rayflow.cli.reporting.text import counted, duration, harmless, size
 from rayflow.model.graph import Graph
 from rayflow.model.indexes import ROOT_SPACE
 from rayflow.model.records import Outcome
 from rayflow.runtime.notices import (
     Draining,
+    Included,
     Notice,
     Progressed,
     RunEnded,
@@ -80,6 +81,8 @@ class LiveReporter:
                 self._tell_failed_attempt(notice)
             case StepsReused():
                 self._say(f" {counted(sum(notice.tasks.values()), 'task')} of run {notice.origin} reused", style="dim")
+            case Included():
+                self._say(f" including {harmless(notice.path)} ({size(notice.nbytes)})", style="dim")
             case Warned():
                 self._say(f"! {harmless(notice.text)}", style="yellow")
             case Draining():

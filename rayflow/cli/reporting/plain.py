@@ -16,6 +16,7 @@ from rayflow.model.records import FailureKind, Outcome
 from rayflow.runtime.notices import (
     Draining,
     FanoutOpened,
+    Included,
     Notice,
     Progressed,
     RunEnded,
@@ -116,6 +117,8 @@ class PlainReporter:
                 if why != self._last_wait:
                     self._line(f"Waiting: {why}")
                 self._last_wait = why
+            case Included():
+                self._line(f"Including file {notice.path} of size {notice.nbytes / 1024:.0f}KB")
             case Warned():
                 self._line(f"Warning: {notice.text}")
             case Draining():

@@ -65,14 +65,28 @@ def _encode_pandas(value: Any, options: Options, pandas: Any) -> Parts | None:
     if not is_series and len(set(map(type, value.columns))) > 1:
         return None  # Arrow would turn such labels to text, with a warning
     frame = value.to_frame(_COLUMN) if is_series else value
+    is_certain = _is_certain(frame, pandas)
     try:
-        table = pa.Table.from_pandas(frame)
+        table = _table_of(frame) if is_certain else pa.Table.from_pandas(frame)
     except (pa.ArrowException, TypeError, ValueError, OverflowError, KeyError, AttributeError, NotImplementedError):
         return None  # labels or values that Arrow has no type for
     note: dict[str, Any] = {"kind": "pandas.Series", "name": value.name} if is_series else {"kind": "pandas.DataFrame"}
-    if not _is_certain(frame, pandas) and not _comes_back(frame, table, pandas):
+    if not is_certain and not _comes_back(frame, table, pandas):
         return None
     return tables.pack(table, note, options)
+
+
+def _table_of(frame: Any) -> Any:
+    """A frame of certain columns as a table of their own memory. NaN stays NaN (`Table.from_pandas` makes it null: a pass over all
+    values, 0.35 s a GiB, and a copy on reading)."""
+    schema = pa.Schema.from_pandas(frame)
+    columns = [frame.iloc[:, position] for position in range(frame.shape[1])]
+    arrays = [
+        pa.array(column.to_numpy(), field.type, from_pandas=False) if field.type != pa.large_string() and field.type != pa.string()
+        else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]  # fmt: skip
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _is_certain(frame: Any, pandas: Any) -> bool:

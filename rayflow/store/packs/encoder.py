@@ -44,7 +44,7 @@ class RowsEncoder:
         """About how many bytes a flush would give now."""
         return len(self._rows) * (_ROW_NBYTES + 9 * len(self._columns)) + self._sized_nbytes
 
-    def add(  # noqa: PLR0917 - positional, since keywords cost a third more in the hot loop
+    def add(
         self,
         index: int,
         attempt: int,

@@ -1,0 +1,252 @@
+"""`ls` and `show`: which runs there are, and what is in one. Nothing here unpickles: previews were noted when values were stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rayflow.cli.commands.call import Call
+from rayflow.cli.locating import Place, in_order, place_named
+from rayflow.cli.options import json_option, root_option
+from rayflow.cli.reporting.text import duration, harmless, size
+from rayflow.cli.suggest import nearest
+from rayflow.model.errors import RayflowNotFound, UsageError
+
+if TYPE_CHECKING:
+    from rayflow.client.data import DataArtifact
+    from rayflow.client.roots import Root
+    from rayflow.client.runs import Run, Step
+    from rayflow.client.tasks import Task
+
+_MOST_TASKS = 50
+
+
+def ls_command(call: Call) -> click.Command:
+    def run(flow: str | None, most: int, json: bool, root: str | None) -> None:
+        _list_runs(call, flow, most, call.surroundings.root(root), is_json=json)
+
+    params: list[click.Parameter] = [
+        click.Argument(["flow"], required=False),
+        click.Option(["-n", "most"], type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="At most so many runs."),
+        json_option("As JSON."),
+        root_option(),
+    ]
+    return click.Command("ls", callback=run, params=params, help="List runs, newest first: of FLOW, or of all flows.")
+
+
+def _list_runs(call: Call, flow: str | None, most: int, root_url: str, *, is_json: bool) -> None:
+    from rayflow.client.roots import root_at
+
+    root = root_at(root_url)
+    known = root.flows()
+    if flow is not None and flow not in known:
+        raise RayflowNotFound(f"There is no flow '{flow}' under {root.url}.{nearest(flow, known)}")
+    runs = _newest(root, [flow] if flow is not None else known, most)
+    if not runs:
+        raise RayflowNotFound(f"There are no runs under {root.url}.")
+    facts = [_facts(run) for run in runs]
+    if is_json:
+        call.out.write(json.dumps(facts, indent=2) + "\n")
+        return
+    rows = [(run["flow"], run["run_id"], run["state"], run["created_at"][:19].replace("T", " "), run["user"], _took(run)) for run in facts]
+    _table(call, ("flow", "run", "state", "started", "user", "took"), rows)
+
+
+def _newest(root: Root, flows: Sequence[str], most: int) -> list[Run]:
+    """The newest runs of these flows. Costs one listing a flow, and opens only what is shown."""
+    from itertools import islice
+
+    from rayflow.client.base import reference
+    from rayflow.client.runs import Run
+
+    entries = [(entry, flow) for flow in flows for entry in islice(root.runs(flow), most)]
+    entries.sort(key=lambda each: -each[0].created_us)
+    return [reference(Run, root, (flow, entry.run_id), None) for entry, flow in entries[:most]]
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """What a listing says of a run. One that is damaged is named as such, and hides no other."""
+    from rayflow.model.errors import RayflowException
+
+    flow, run_id = run.path_components
+    try:
+        tags = {name: value for name, _, value in (tag.partition(":") for tag in run.system_tags)}
+        return {
+            "flow": flow,
+            "run_id": run_id,
+            "state": run.state,
+            "user": tags.get("user", ""),
+            "created_at": _iso(run.created_at),
+            "ended_at": _iso(run.ended_at) or None,
+            "origin": (run.origin_pathspec or "").rpartition("/")[2] or None,
+            "tags": sorted(run.user_tags),
+        }
+    except RayflowException as error:
+        unknown = {"user": "", "created_at": "", "ended_at": None, "origin": None, "tags": list[str]()}
+        return {"flow": flow, "run_id": run_id, "state": "damaged", **unknown, "problem": error.message}
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.astimezone().isoformat(timespec="milliseconds") if moment is not None else ""
+
+
+def _took(facts: dict[str, Any]) -> str:
+    if not facts["created_at"] or not facts["ended_at"]:
+        return ""
+    return duration((datetime.fromisoformat(facts["ended_at"]) - datetime.fromisoformat(facts["created_at"])).total_seconds())
+
+
+# -- show --------------------------------------------------------------------------------------------------------------
+
+
+def show_command(call: Call) -> click.Command:
+    def run(target: str, json: bool, table: bool, root: str | None) -> None:
+        place = place_named(call.surroundings.root(root), target)
+        if table and (place.step is None or place.task is not None):
+            raise UsageError("--table shows the tasks of a step: name RUN/step.")
+        if json:
+            call.out.write(_as_json(place) + "\n")
+        elif table and place.step is not None:
+            _show_table(call, place.step)
+        elif place.task is not None:
+            _show_task(call, place.task)
+        elif place.step is not None:
+            _show_step(call, place.step)
+        else:
+            _show_run(call, place.run)
+
+    params: list[click.Parameter] = [
+        click.Argument(["target"], metavar="RUN[/STEP[/TASK]] | FLOW.py"),
+        json_option("As JSON."),
+        click.Option(["--table"], is_flag=True, help="The tasks of a step with their small artifacts as columns."),
+        root_option(),
+    ]
+    return click.Command("show", callback=run, params=params, help="Show a run, a step or a task; or the structure of FLOW.py.")
+
+
+def _show_run(call: Call, run: Run) -> None:
+    facts = _facts(run)
+    names = ("state", "user", "created_at", "ended_at", "origin", "tags")
+    _pairs(call, [("run", run.pathspec), *((name, _text(facts[name])) for name in names)])
+    parameters = list(_parameters(run))
+    if parameters:
+        call.out.write("\n")
+        _pairs(call, [(artifact.id, artifact.preview) for artifact in parameters])
+    call.out.write("\n")
+    _table(call, ("step", "done", "failed", "running"), [tuple(step.values()) for step in _steps(run)])
+
+
+def _steps(run: Run) -> Iterator[dict[str, Any]]:
+    """Counts of tasks per step, in the flow's order. Of an ended run that costs nothing per task."""
+    opened = run._handle.opened  # pyright: ignore[reportPrivateUsage] - the client has no counts of its own
+    done = opened.view.totals()
+    for step in list(run)[::-1]:
+        failed = {key for key in opened.view.failed if key.step == step.id and opened.view.find(*key) is None}
+        running = [key for key in opened.underway if key.step == step.id and key not in failed and opened.view.find(*key) is None]
+        is_over = opened.ending is not None
+        yield {"step": step.id, "done": done.get(step.id, 0), "failed": len(failed), "running": 0 if is_over else len(running)}
+
+
+def _parameters(run: Run) -> Iterator[DataArtifact]:
+    from rayflow.client.attempts import PARAMETERS
+
+    for task in run[PARAMETERS]:
+        yield from task
+
+
+def _show_step(call: Call, step: Step) -> None:
+    tasks = in_order(step, _MOST_TASKS + 1)
+    rows = [(task.id, _text(task.index), _state(task), task.current_attempt + 1, _seconds(task)) for task in tasks[:_MOST_TASKS]]
+    _table(call, ("task", "index", "state", "attempts", "took"), rows)
+    if len(tasks) > _MOST_TASKS:
+        call.out.write(f"... the first {_MOST_TASKS}; all with --json, or --table\n")
+
+
+def _show_task(call: Call, task: Task) -> None:
+    _pairs(
+        call,
+        [
+            ("task", task.pathspec),
+            ("state", _state(task)),
+            ("index", _text(task.index)),
+            ("attempts", str(task.current_attempt + 1)),
+            ("started", _iso(task.created_at)),
+            ("took", _seconds(task)),
+        ],
+    )
+    call.out.write("\n")
+    _table(call, ("artifact", "type", "size", "value"), [(each.id, each.type, size(each.size), each.preview) for each in task])
+
+
+def _state(task: Task) -> str:
+    if task.finished:
+        return "done" if task.successful else "caught"
+    return "failed" if task.record.is_recorded else "running"
+
+
+def _seconds(task: Task) -> str:
+    row = task.record.row
+    return duration(row.seconds) if row is not None else ""
+
+
+def _show_table(call: Call, step: Step) -> None:
+    table = step.table()
+    columns = list(table.column_names)
+    rows = table.slice(0, _MOST_TASKS).to_pylist()
+    _table(call, columns, [tuple(row[name] for name in columns) for row in rows])
+    if table.num_rows > _MOST_TASKS:
+        call.out.write(f"... the first {_MOST_TASKS} of {table.num_rows:,}\n")
+
+
+def _as_json(place: Place) -> str:
+    if place.task is not None:
+        return json.dumps({**_task_facts(place.task), "artifacts": [_artifact_facts(artifact) for artifact in place.task]}, indent=2)
+    if place.step is not None:
+        return json.dumps({"step": place.step.pathspec, "tasks": [_task_facts(task) for task in in_order(place.step)]}, indent=2)
+    parameters = {artifact.id: artifact.preview for artifact in _parameters(place.run)}
+    return json.dumps({**_facts(place.run), "parameters": parameters, "steps": list(_steps(place.run))}, indent=2)
+
+
+def _task_facts(task: Task) -> dict[str, Any]:
+    row = task.record.row
+    return {
+        "task": task.pathspec,
+        "index": task.index,
+        "state": _state(task),
+        "attempt": task.current_attempt,
+        "created_at": _iso(task.created_at) or None,
+        "seconds": row.seconds if row is not None else None,
+        "failure": f"{row.failure.type or row.failure.kind.value}: {row.failure.message}" if row is not None and row.failure else None,
+    }
+
+
+def _artifact_facts(artifact: DataArtifact) -> dict[str, Any]:
+    return {"name": artifact.id, "type": artifact.type, "nbytes": artifact.size, "preview": artifact.preview}
+
+
+# -- drawing -----------------------------------------------------------------------------------------------------------
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _pairs(call: Call, pairs: Sequence[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        if value:
+            call.out.write(f"{harmless(name):<{width}}  {harmless(value)}\n")
+
+
+def _table(call: Call, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns that are as wide as their widest cell: a table that `awk` can read, and no rich for it."""
+    cells = [list(titles), *([harmless(_text(cell)) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(titles))]
+    for line in cells:
+        call.out.write("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")

@@ -1,0 +1,123 @@
+"""The group of `rayflow COMMAND`, for what is not about a flow file: stored runs. Flow files were taken out by `main`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from rayflow.cli.commands.call import Call
+from rayflow.cli.suggest import nearest
+from rayflow.model.errors import UsageError
+
+
+def _run(call: Call) -> click.Command:
+    return _of_flow_only("run", "Run the flow FLOW.py (or module:Class); `rayflow run FLOW.py --help` shows its parameters.")
+
+
+def _check(call: Call) -> click.Command:
+    return _of_flow_only("check", "Check that the flow FLOW.py (or module:Class) is valid; nothing is run.")
+
+
+def _of_flow_only(name: str, description: str) -> click.Command:
+    def refuse(**_: Any) -> None:
+        raise UsageError(f"Name a flow: rayflow {name} FLOW.py (a file, or module:Class).")
+
+    settings = {"ignore_unknown_options": True}
+    arguments = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED, metavar="FLOW.py [OPTIONS]")
+    return click.Command(name, callback=refuse, params=[arguments], help=description, context_settings=settings)
+
+
+def _resume(call: Call) -> click.Command:
+    from rayflow.cli.commands.launching import stored_resume_command
+
+    return stored_resume_command(call)
+
+
+def _show(call: Call) -> click.Command:
+    from rayflow.cli.commands.listing import show_command
+
+    return show_command(call)
+
+
+def _ls(call: Call) -> click.Command:
+    from rayflow.cli.commands.listing import ls_command
+
+    return ls_command(call)
+
+
+def _logs(call: Call) -> click.Command:
+    from rayflow.cli.commands.reading import logs_command
+
+    return logs_command(call)
+
+
+def _dump(call: Call) -> click.Command:
+    from rayflow.cli.commands.reading import dump_command
+
+    return dump_command(call)
+
+
+def _path(call: Call) -> click.Command:
+    from rayflow.cli.commands.reading import path_command
+
+    return path_command(call)
+
+
+def _version(call: Call) -> click.Command:
+    def run() -> None:
+        from rayflow import __version__
+
+        click.echo(__version__, file=call.out)
+
+    return click.Command("version", callback=run, help="Show the version of rayflow.")
+
+
+_COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
+    "run": (_run, "Run a flow: rayflow run FLOW.py."),
+    "resume": (_resume, "Continue a run, with its stored code; or, with FLOW.py, the newest run of that flow."),
+    "check": (_check, "Check that a flow is valid."),
+    "show": (_show, "Show a run, a step or a task; or, with FLOW.py, the structure of a flow."),
+    "ls": (_ls, "List runs, newest first."),
+    "logs": (_logs, "Show what tasks printed."),
+    "dump": (_dump, "Show the artifacts of tasks."),
+    "path": (_path, "Show which file holds an artifact."),
+    "version": (_version, "Show the version of rayflow."),
+}
+_EPILOG = "A run is named by its id, by an ending of the id, or as latest or latest-failed; FLOW.py may also be module:Class."
+
+
+class RootGroup(click.Group):
+    """The commands of `rayflow`. Each is built when it is asked for."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(
+            name="rayflow",
+            help="Human-friendly, durable workflows on Ray.",
+            epilog=_EPILOG,
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        )
+        self._call = call
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = _COMMANDS.get(cmd_name)
+        return found[0](self._call) if found else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}.{nearest(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:  # raised below the command line: shown like click's own
+            raise click.UsageError(str(error), ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])

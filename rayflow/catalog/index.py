@@ -7,7 +7,6 @@ its run.json says, and on a local root runs that have no entry (a driver died be
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +14,7 @@ from itertools import groupby
 from rayflow.catalog import wire
 from rayflow.catalog.run import RunRecord
 from rayflow.model.errors import StoreExists, UnsafeName
-from rayflow.model.layout import FORMAT_FILE, FlowLayout, is_run_id, safe_flow_name
+from rayflow.model.layout import FORMAT_FILE, FlowLayout, is_run_id
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome
 
@@ -55,22 +54,30 @@ def runs_of(store: Store, flow: str) -> list[IndexEntry]:
 
 
 def newest_first(store: Store, flow: str) -> Iterator[IndexEntry]:
-    """The same, lazily: of 10,000 runs the first is there after the two listings (10 ms), before 10,000 names are parsed."""
+    """The same, lazily: of 10,000 runs the first is there after the two listings, before 10,000 names are parsed."""
     names = children(store, FlowLayout(flow).index)
-    on_disk = deque(_on_disk(store, flow))
+    on_disk = _on_disk(store, flow)
     listed: set[str] | None = None
     for entry in _entries(names):
-        while on_disk and on_disk[0][0] >= entry.created_us:
-            created_us, run_id = on_disk.popleft()
+        while on_disk and _created_us(on_disk[-1]) >= entry.created_us:
+            run_id = on_disk.pop()
             if run_id == entry.run_id:
                 continue
-            listed = listed or {name.split(".")[1] for name in names if _is_entry(name)}
-            if run_id not in listed:
-                yield IndexEntry(run_id, created_us, None)
+            listed = listed or _ids(names)
+            if run_id not in listed and is_run_id(run_id):
+                yield IndexEntry(run_id, _created_us(run_id), None)
         yield entry
-    if on_disk:
-        listed = listed or {name.split(".")[1] for name in names if _is_entry(name)}
-        yield from (IndexEntry(run_id, created_us, None) for created_us, run_id in on_disk if run_id not in listed)
+    listed = listed or _ids(names if on_disk else [])
+    yield from (IndexEntry(run_id, _created_us(run_id), None) for run_id in reversed(on_disk) if run_id not in listed and is_run_id(run_id))
+
+
+def _created_us(run_id: str) -> int:
+    """When a run without an entry was started: its id tells, else 0."""
+    return int(run_id) if run_id.isdecimal() else 0
+
+
+def _ids(names: list[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if _is_entry(name)}
 
 
 def _entries(names: list[str]) -> Iterator[IndexEntry]:
@@ -79,13 +86,13 @@ def _entries(names: list[str]) -> Iterator[IndexEntry]:
         yield IndexEntry(place[18:], _LAST_US - int(place[:17]), _outcome_of(kinds))
 
 
-def _on_disk(store: Store, flow: str) -> list[tuple[int, str]]:
-    """(start time or 0, run id) of the directories of runs on a local root, newest first."""
+def _on_disk(store: Store, flow: str) -> list[str]:
+    """The names of the directories of runs on a local root, the newest last; ids that are no numbers first."""
     runs = FlowLayout(flow).runs
-    if store.local_path(runs) is None:
-        return []
-    names = (name for name in children(store, runs) if is_run_id(name))
-    return sorted(((int(name) if name.isdecimal() else 0, name) for name in names), reverse=True)
+    names = children(store, runs) if store.local_path(runs) is not None else []
+    numbers = [name for name in names if name.isdecimal()]
+    numbers.sort(key=len)  # a stable sort of sorted names: numbers in their order
+    return [name for name in names if not name.isdecimal()] + numbers
 
 
 def _is_entry(name: str) -> bool:
@@ -134,4 +141,7 @@ def flows_of(store: Store) -> list[str]:
 
 def is_flow(store: Store, name: str) -> bool:
     """Whether a flow of that name has, or had, runs under the root; UnsafeName for what cannot be one's name."""
-    return any(child in ("runs", "index") for child in children(store, safe_flow_name(name)))
+    layout = FlowLayout(name)
+    if store.local_path(layout.index) is None:
+        return next(iter(store.list(layout.index)), None) is not None
+    return any(child in ("runs", "index") for child in children(store, layout.flow))

@@ -1,8 +1,9 @@
 """Layer 6: the command line. It parses, calls one function below, and shows the answer.
 
-What it is: `main` (the two ways in, the fence around everything, exit codes), `target` (what an argument names: a flow or a run),
-`options` (every option that commands share, told once), `settings` (the one place that reads the environment), `commands` (one
-function per command) and `reporting` (the Reporters, which are all that speaks to the user while a run is on).
+What it is: `main` (the two ways in), `fence` (what goes wrong becomes one short text and an exit code), `arguments` and `target` (what
+an argument names, and loading the flow where it is one), `locating` (from `RUN/step/task` to the client's objects), `options` (every
+option that commands share, told once), `settings` (the one place that reads the environment), `commands` (one function per command)
+and `reporting` (the Reporters, which are all that speaks to the user while a run is on).
 
 `python flow.py COMMAND` and `rayflow COMMAND flow.py` are the same click group: the second form takes the flow out of its arguments
 and goes on as the first. Commands that read stored runs need no flow, so both groups share their implementation.
@@ -10,7 +11,7 @@ and goes on as the first. Commands that read stored runs need no flow, so both g
 An option that a flow's Parameter has taken (say, `--address`) belongs to the Parameter after `run`, and to rayflow before it:
 `python flow.py --address auto run --address "1 Main St"`. A flow written for Metaflow cannot know our options.
 
-Start-up is a budget (`rayflow --help` <= 150 ms as a process; measured 75 ms, of which Python 15 and click 45). So click is imported by
+Start-up is a budget (`rayflow --help` <= 150 ms as a process; measured 60 to 90 ms, of which Python 15 and click 35). So click is imported by
 `main()`, each command imports the layers below in its own body, and rich is imported when something is drawn.
 
 Rejected: typer and rich-click (+60 to 120 ms of imports for the same help); an `argparse` of our own (Parameters hand keyword

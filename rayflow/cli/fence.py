@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TextIO
 
 from rayflow.model.errors import RayflowException, UsageError
 
-SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def guarded(command: Callable[[], int], err: TextIO) -> int:
@@ -17,9 +16,6 @@ def guarded(command: Callable[[], int], err: TextIO) -> int:
 
     try:
         return command()
-    except BrokenPipeError:
-        _forget_stdout()
-        return SUCCESS
     except (click.Abort, KeyboardInterrupt):
         err.write("\nInterrupted.\n")
         return INTERRUPTED
@@ -65,10 +61,3 @@ def _internal(error: Exception) -> str:
     versions = f"rayflow {__version__}, Python {platform.python_version()}, {platform.system()}"
     advice = f"This is a mistake in rayflow, not in your flow. Please report it with the lines above ({versions})."
     return f"    Internal error\n{text}    {advice}\n"
-
-
-def _forget_stdout() -> None:
-    """The reader of stdout is gone; Python would complain when it flushes at exit."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -77,7 +77,7 @@ def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
 
 def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """The flow among the arguments of `rayflow`, and the arguments for that flow's group."""
-    from rayflow.cli.target import names_flow, take_flow
+    from rayflow.cli.arguments import names_flow, take_flow
 
     if not arguments:
         return None, []

@@ -43,7 +43,7 @@ def shared_options() -> list[click.Option]:
             ["--with"], multiple=True, metavar="DECORATOR", help="Add a decorator to all steps that have none of its name: retry:times=2."
         ),
         quiet_option("Only the run log and errors: no banner, no live view."),
-        click.Option(["-v", "--verbose"], is_flag=True, help="Show each task of large fan-outs, and tracebacks in full."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Show tracebacks in full."),
         json_option("Events as JSON lines on stdout, for programs."),
         click.Option(["--pylint/--no-pylint"], default=True, help="Accepted for Metaflow's sake; flows are checked by rayflow alone."),
     ]

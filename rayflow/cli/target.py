@@ -1,37 +1,16 @@
-"""What an argument names. What ends in `.py` (or is `module:Class`) is a flow; anything else names a run, or something in one."""
+"""Loading the flow that an argument names, from its file, its module, or the code that is stored with a run."""
 
 from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
-from collections.abc import Collection, Sequence
 from types import ModuleType
 from typing import Any
 
 from rayflow.cli.suggest import listed, nearest
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.model.errors import RayflowException, UsageError, UserError
-
-_MODULE_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
-
-
-def names_flow(argument: str) -> bool:
-    """Whether the argument is a flow: `flow.py`, `flow.py:Class` or `module:Class`."""
-    return argument.endswith(".py") or ".py:" in argument or _MODULE_CLASS.fullmatch(argument) is not None
-
-
-def take_flow(arguments: Sequence[str], options_with_value: Collection[str]) -> tuple[str | None, list[str]]:
-    """The first argument that is a flow, and the others. Values of `options_with_value` (`--tag`) are passed over."""
-    is_value = False
-    for position, argument in enumerate(arguments):
-        if argument == "--":
-            break
-        if not is_value and not argument.startswith("-") and names_flow(argument):
-            return argument, [*arguments[:position], *arguments[position + 1 :]]
-        is_value = not is_value and argument in options_with_value
-    return None, list(arguments)
 
 
 def load_flow(argument: str) -> type[FlowSpec]:
@@ -55,6 +34,8 @@ def load_flow(argument: str) -> type[FlowSpec]:
 
 def load_stored_flow(root_url: str, flow: str, run_id: str) -> type[FlowSpec]:
     """The flow class as it was when the run was started. UserError where no code was stored with it."""
+    import atexit
+    import shutil
     import tempfile
 
     from rayflow.catalog.run import read_run
@@ -69,6 +50,7 @@ def load_stored_flow(root_url: str, flow: str, run_id: str) -> type[FlowSpec]:
             f"python FLOW.py resume --origin-run-id {run_id}"
         )
     directory = fetch_package(store, flow, record.code, tempfile.mkdtemp(prefix="rayflow-code-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return load_flow(f"{os.path.join(directory, record.script)}:{flow}")
 
 

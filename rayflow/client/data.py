@@ -12,6 +12,7 @@ from rayflow.client.bookkeeping import compute, is_computed
 from rayflow.client.lineage import Place
 from rayflow.model.errors import RayflowNotFound
 from rayflow.model.records import Artifact
+from rayflow.store.blobs import digest_of
 
 if TYPE_CHECKING:
     from rayflow.client.tasks import Task
@@ -74,8 +75,6 @@ class DataArtifact(RayflowObject):
     @property
     def sha(self) -> str:
         """The hex BLAKE3 of its stored bytes: equal values of one codec have equal ones."""
-        from rayflow.store.blobs import digest_of
-
         return digest_of(self._described())
 
     @property

@@ -88,4 +88,5 @@ def gang_size(attempt: Attempt) -> int | None:
     space = graph[attempt.key.step].space
     if not space or not graph[space].num_parallel:
         return None
-    return attempt.handle.view.frames(space, attempt.key.index)[-1].count
+    _, _, _, count = attempt.handle.view.frames(space, attempt.key.index)[-1]
+    return count

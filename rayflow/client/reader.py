@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, Row, Segment
+from rayflow.store.blobs import Blobs
 
 if TYPE_CHECKING:
-    from rayflow.store.blobs import Blobs
     from rayflow.store.packs import Pack
 
 _MAX_PACKS = 16
@@ -66,8 +66,6 @@ class StoreReader:
         """The artifacts of `run` (of the reader's own run where that is empty)."""
         found = self._blobs.get(run)
         if found is None:
-            from rayflow.store.blobs import Blobs
-
             found = self._blobs[run] = Blobs(self._store, self._flow, run or self._run)
         return found
 

@@ -6,13 +6,22 @@ from collections import Counter
 
 from rayflow.engine.arrivals import StaticTally
 from rayflow.engine.scheduler import Scheduler
-from rayflow.engine.steps import StepState
+from rayflow.engine.steps import Flight, StepState
+
+Task = tuple[int, int]
+"""Flat index and lap."""
 
 
 def check(scheduler: Scheduler) -> None:
     """AssertionError, naming the step, where the scheduler's state contradicts itself."""
-    for state in scheduler.states.values():
-        _check_step(scheduler, state)
+    flights: dict[str, list[Flight]] = {}
+    for flight in scheduler.flights.values():
+        flights.setdefault(flight.batch.step, []).append(flight)
+    delayed: dict[str, list[Task]] = {}
+    for _, _, retry in scheduler.delayed:
+        delayed.setdefault(retry.step, []).append((retry.task.index, retry.task.kind.lap))
+    for name, state in scheduler.states.items():
+        _check_step(state, flights.get(name, []), delayed.get(name, []))
     for flight in scheduler.flights.values():
         assert set(flight.open) <= set(flight.batch.indices), f"batch {flight.batch.id} has open tasks that it was not given"
     for space, tallies in scheduler.frontier.spaces.items():
@@ -29,18 +38,18 @@ def check(scheduler: Scheduler) -> None:
     assert scheduler.is_finished or scheduler.flights or _has_work(scheduler), "the run can neither go on nor end"
 
 
-def _check_step(scheduler: Scheduler, state: StepState) -> None:
+def _check_step(state: StepState, flights: list[Flight], delayed: list[Task]) -> None:
     name = state.node.name
-    waiting = [(index, chunk.kind.lap) for chunk in state.queue.chunks() for index in chunk.indices]
-    delayed = [(retry.task.index, retry.task.kind.lap) for _, _, retry in scheduler.delayed if retry.step == name]
-    flights = [flight for flight in scheduler.flights.values() if flight.batch.step == name]
+    waiting = [(index, chunk.kind.lap) for chunk in state.queue.chunks() for index in chunk.indices] if len(state.queue) else []
     running = [(index, flight.batch.lap) for flight in flights for index in flight.open]
-    twice = [task for task, count in Counter(waiting + delayed + running).items() if count > 1]
-    assert not twice, f"tasks of {name!r} are in two places: {twice[:3]}"
+    places = waiting + delayed + running
+    if len(set(places)) < len(places):
+        twice = [task for task, count in Counter(places).items() if count > 1]
+        raise AssertionError(f"tasks of {name!r} are in two places: {twice[:3]}")
     assert len(state.queue) == len(waiting), f"the queue of {name!r} lost count"
     assert state.running == len(running), f"{name!r} lost count of what runs"
     assert state.batches == sum(not flight.is_freed for flight in flights), f"{name!r} lost count of its batches"
-    total = state.done + len(waiting) + len(delayed) + len(running) + state.failed
+    total = state.done + len(places) + state.failed
     assert state.ready == total, f"{name!r}: {state.ready} tasks became ready, {total} are accounted for"
 
 

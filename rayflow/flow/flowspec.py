@@ -78,14 +78,12 @@ class FlowSpec:
     @property
     def index(self) -> int | None:
         """The position in the innermost foreach; None outside."""
-        frames = () if self._rayflow is None else self._rayflow.frames()
-        return frames[-1][0] if frames else None
+        return None if self._rayflow is None else self._rayflow.innermost_index()
 
     @property
     def input(self) -> Any:
         """The element of the innermost foreach that this task is for; None outside."""
-        frames = () if self._rayflow is None else self._rayflow.frames()
-        return frames[-1][2] if frames else None
+        return None if self._rayflow is None else self._rayflow.innermost_input()
 
     def foreach_stack(self) -> list[tuple[int, int | None, Any]]:
         """(index, number of splits, value) of each enclosing foreach, outermost first."""

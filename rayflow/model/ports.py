@@ -122,5 +122,13 @@ class Binding(Protocol):
         """(index, number of splits, value) per enclosing foreach, outermost first."""
         ...
 
+    def innermost_index(self) -> int | None:
+        """`self.index`: the first number of the last of `frames`, without making the others."""
+        ...
+
+    def innermost_input(self) -> Any:
+        """`self.input`: the value of the last of `frames`, without making the others."""
+        ...
+
     @property
     def step_name(self) -> str: ...

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import compress
 
 from rayflow.model.indexes import EMPTY, Fanout, IndexSet, TaskKey
 
@@ -139,7 +141,8 @@ class Taken:
         if self.codes is None:
             return indices if self.targets[0] == target else EMPTY
         code = self.targets.index(target)
-        return IndexSet.of([index for index, taken in zip(indices, self.codes, strict=True) if taken == code])
+        mask = self.codes.translate(bytes(other == code for other in range(256)))
+        return IndexSet.of(array("q", compress(indices, mask)))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rayflow.flow.parameters import Parameter
 from rayflow.flow.transition import Transition, decide
 from rayflow.model.errors import MissingInMergeArtifactsException, UnhandledInMergeArtifactsException
 from rayflow.model.graph import Node
-from rayflow.model.indexes import TaskKey
+from rayflow.model.indexes import ROOT_SPACE, TaskKey
 from rayflow.model.records import Artifact
 from rayflow.store.blobs import Blobs, digest_of
 from rayflow.store.codecs import encode
@@ -38,6 +38,7 @@ class StepContext:
     parent: str | None
     lap: int
     _items: dict[tuple[str, int], Any] = field(default_factory=dict[tuple[str, int], Any])
+    _siblings: tuple[str, int, range] | None = None
 
     def items(self, split: str, index: int) -> Any:
         """The sequence that task `index` of foreach step `split` fanned out over."""
@@ -48,6 +49,31 @@ class StepContext:
             segment = self.lineage.view.find(split, index)
             self._items[key] = None if segment is None else self.lineage.reader.value(segment, index, ITEMS)
         return self._items[key]
+
+    def innermost(self, step: str, index: int) -> tuple[str, int, int] | None:
+        """(split step, flat index of the task that split, position) of the innermost foreach; None outside.
+
+        Neighbours in a batch share a reservation and often a parent: asking again costs a comparison, since each of a million tasks asks.
+        """
+        space = self.lineage.graph[step].space
+        if space == ROOT_SPACE:
+            return None
+        known = self._siblings
+        if known is None or known[0] != space or index not in known[2]:
+            fanout = self.lineage.view.fanout_of(space, index)
+            at = fanout.position_of(index)
+            known = self._siblings = (space, fanout.parents[at], fanout.children_at(at))
+        return space, known[1], index - known[2].start
+
+    def element(self, step: str, index: int) -> Any:
+        """`self.input` of a task."""
+        place = self.innermost(step, index)
+        if place is None:
+            return None
+        split, parent, position = place
+        if self.lineage.graph[split].num_parallel:
+            return position
+        return element_of(self.items(split, parent), position)
 
     def frames(self, step: str, index: int) -> list[tuple[int, int | None, Any]]:
         """(position, number of splits, element) per enclosing foreach of a task, outermost first."""
@@ -115,6 +141,13 @@ class TaskBinding:
 
     def frames(self) -> list[tuple[int, int | None, Any]]:
         return self.context.frames(self.context.node.name, self.index)
+
+    def innermost_index(self) -> int | None:
+        place = self.context.innermost(self.context.node.name, self.index)
+        return None if place is None else place[2]
+
+    def innermost_input(self) -> Any:
+        return self.context.element(self.context.node.name, self.index)
 
     def merge_artifacts(self, flow: Any, inputs: Any, exclude: Sequence[str], include: Sequence[str]) -> None:
         """Takes over what all inputs that have it agree on, by reference. Equality is that of the stored bytes."""
@@ -205,6 +238,13 @@ class InputBinding:
 
     def frames(self) -> list[tuple[int, int | None, Any]]:
         return self.context.frames(self.key.step, self.key.index)
+
+    def innermost_index(self) -> int | None:
+        place = self.context.innermost(self.key.step, self.key.index)
+        return None if place is None else place[2]
+
+    def innermost_input(self) -> Any:
+        return self.context.element(self.key.step, self.key.index)
 
     def transition(self, flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         raise AttributeError("An element of inputs is a finished task: it has no next().")

@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,16 +183,12 @@ class _BatchRunner:
         return tried
 
     def _call(self, flow: Any, index: int) -> None:
-        deadline = (
-            Deadline(self.node.name, self.spec.timeout_s, can_end_process=not self.shared.is_inline)
-            if self.spec.timeout_s
-            else nullcontext()
-        )
-        with deadline:
-            if self.node.takes_inputs:
-                self.function(flow, Inputs(self.context, index))
-            else:
-                self.function(flow)
+        arguments = (flow, Inputs(self.context, index)) if self.node.takes_inputs else (flow,)
+        if self.spec.timeout_s:
+            with Deadline(self.node.name, self.spec.timeout_s, can_end_process=not self.shared.is_inline):
+                self.function(*arguments)
+        else:
+            self.function(*arguments)
 
     def _check_width(self, taken: Transition | None) -> None:
         limit = self.shared.max_num_splits

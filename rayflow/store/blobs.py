@@ -131,6 +131,7 @@ class Blobs:
             digest = beside.submit(_digest, encoded.chunks, encoded.nbytes)
             key: Callable[[], str] = lambda: self._layout.blob(f"{digest.result()}{encoded.extension}")  # noqa: E731
             store.write_named_later(self._layout.blobs, encoded.chunks, key)
+            time.sleep(_SETTLED_S)  # so that it can be stamped: verifying it later would cost ten times as much
             stamp(store.local_path(key()))
         return digest.result()
 

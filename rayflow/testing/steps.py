@@ -145,6 +145,12 @@ class _LooseBinding:
     def frames(self) -> list[tuple[int, int | None, Any]]:
         return self._frames
 
+    def innermost_index(self) -> int | None:
+        return self._frames[-1][0] if self._frames else None
+
+    def innermost_input(self) -> Any:
+        return self._frames[-1][2] if self._frames else None
+
     def merge_artifacts(self, flow: Any, inputs: Any, exclude: Sequence[str], include: Sequence[str]) -> None:
         found: dict[str, Any] = {}
         conflicts: list[str] = []

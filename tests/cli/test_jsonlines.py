@@ -6,6 +6,7 @@ from rayflow.cli.reporting.jsonlines import JsonReporter
 from rayflow.model.indexes import TaskKey
 from rayflow.model.records import Outcome
 from rayflow.runtime.notices import Progressed, RunEnded, StepsReused, TaskAttemptFailed, TaskStarted
+
 from .telling import FAILURE, GRAPH, label, standing, started
 
 

@@ -6,14 +6,15 @@ from rayflow.cli.reporting.live import LiveReporter
 from rayflow.cli.reporting.screen import Screen
 from rayflow.model.records import Outcome
 from rayflow.runtime.notices import Draining, Progressed, RunEnded, StepsReused, TaskAttemptFailed, TaskDone, TaskSaid, Waiting, Warned
+
 from .telling import FAILURE, GRAPH, PROMPT, TRACEBACK, Clock, label, standing, started
 
 
-def told(*notices):
+def told(*notices, is_verbose=False):
     """What stands on the terminal above and after the live area, as text."""
     clock, out = Clock(), io.StringIO()
     console = Console(file=out, width=100, force_terminal=True, color_system=None, markup=False, emoji=False, highlight=False)
-    reporter = LiveReporter(console, PROMPT, facts="process", version="0.1.0", is_animated=False, clock=clock)
+    reporter = LiveReporter(console, PROMPT, facts="process", version="0.1.0", is_verbose=is_verbose, is_animated=False, clock=clock)
     for notice in notices:
         if isinstance(notice, (int, float)):
             clock.seconds += notice
@@ -40,10 +41,7 @@ def test_the_live_area_has_one_line_per_step_and_a_foreach_is_one_bar():
     screen.update((start, standing("train", 10_000, 5_000, running=8, failed=1)), 4.0)
 
     assert drawn(screen, 4.0) == (
-        " ✓  start\n"
-        " ⠋  train  ━━━━━━━━━━━━              5,000/10,000  750/s  6.7s left  8 running, 1 failed\n"
-        " ·  join\n"
-        " ·  end"
+        " ✓  start\n ⠋  train  ━━━━━━━━━━━━              5,000/10,000  750/s  6.7s left  8 running, 1 failed\n ·  join\n ·  end"
     )
 
 
@@ -52,8 +50,7 @@ def test_what_is_waited_for_and_an_ending_stand_below_the_steps():
     screen.waits_for, screen.ending = "Ray is starting", "ending: 1 task may go on for 5.0s"
 
     assert drawn(screen, 1.0) == (
-        " ⠋  start  running  1.0s\n"
-        " ·  train\n ·  join\n ·  end\n waiting: Ray is starting\n ending: 1 task may go on for 5.0s"
+        " ⠋  start  running  1.0s\n ·  train\n ·  join\n ·  end\n waiting: Ray is starting\n ending: 1 task may go on for 5.0s"
     )
 
 
@@ -120,10 +117,17 @@ def test_a_failure_shows_the_users_frames_and_ends_with_the_command_that_continu
         "    /src/train.py:58 in train    self.model = fit(X, y)\n"
         "    /src/model.py:21 in fit      w = solve(A, b)\n"
         "  LinAlgError: Last 2 dimensions must be square\n"
-        "  1 framework frame hidden\n"
+        "  1 framework frame hidden (-v shows them)\n"
         "  output    python train.py logs 77/train/3\n"
         "  continue  python train.py resume"
     )
+
+
+def test_a_verbose_failure_shows_the_whole_traceback():
+    text = told(started(), RunEnded("77", Outcome.FAILED, 42.0, (), failure=FAILURE, label=label()), is_verbose=True)
+
+    shown = text.splitlines()
+    assert shown[shown.index("✗ train failed") + 1 : -2] == [f"    {line}" for line in TRACEBACK.splitlines()]
 
 
 def test_output_stands_above_with_its_step_and_within_a_fan_out_its_task():

@@ -15,6 +15,7 @@ from rayflow.runtime.notices import (
     Waiting,
     Warned,
 )
+
 from .telling import FAILURE, GRAPH, PROMPT, Clock, Terminal, label, standing, started
 
 
@@ -74,7 +75,8 @@ def test_a_failed_run_shows_the_users_frames_and_ends_with_the_command_that_cont
         "        /src/train.py:58 in train    self.model = fit(X, y)\n"
         "        /src/model.py:21 in fit      w = solve(A, b)\n"
         "      LinAlgError: Last 2 dimensions must be square\n"
-        "      1 framework frame hidden, see: python train.py logs 77/train/3\n"
+        "      1 framework frame hidden (-v shows them)\n"
+        "    Output: python train.py logs 77/train/3\n"
         "    Continue with: python train.py resume\n",
     )
 

@@ -14,10 +14,11 @@ from rayflow.catalog.run import RunRecord, claim_run
 from rayflow.flow.definition import define
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.graph_info import graph_info
-from rayflow.model.indexes import EMPTY, Fanout, IndexSet, TaskKey
+from rayflow.model.indexes import Fanout, IndexSet, TaskKey
 from rayflow.model.records import FailedAttempt, Failure, FailureKind, LogSpan, Outcome, Row, Segment, Status
 from rayflow.store.blobs import Blobs
 from rayflow.store.packs import RowsEncoder, merge, write_pack
+from tests.client.flows import Hello, Sweep
 
 T0 = 1_700_000_000_000_000
 """When the runs of the tests start: microseconds since 1970."""
@@ -62,15 +63,16 @@ class RunBuilder:
             Segment(step, IndexSet.single(index), lap, parent, taken, None, self.record.run_id, rows=(self.row(**row),))
         )
 
-    def foreach(self, step: str, counts: int | Sequence[int], parent: str | None = None, *, base: int = 0, first_id: int = 100, **row: Any) -> Segment:
-        """Commits tasks 0, 1 ... of a foreach step; one per entry of `counts` (a number: one task)."""
-        tasks = 1 if isinstance(counts, int) else len(counts)
-        indices = IndexSet.span(0, tasks)
-        fanout = Fanout(step, base, indices, counts if isinstance(counts, int) else tuple(counts), first_id)
-        rows = tuple(self.row(**row) for _ in range(tasks))
+    def foreach(self, step: str, counts: Sequence[int], parent: str | None = None, *, first_id: int = 100, **row: Any) -> Segment:
+        """Commits tasks 0, 1 ... of a foreach step, which fan out to so many splits each."""
+        indices = IndexSet.span(0, len(counts))
+        fanout = Fanout(step, 0, indices, tuple(counts), first_id)
+        rows = tuple(self.row(**row) for _ in counts)
         return self.commit(Segment(step, indices, 0, parent, None, fanout, self.record.run_id, rows=rows))
 
-    def packed(self, step: str, parent: str, indices: IndexSet, rows: Iterable[dict[str, Any]], *, taken: Any = None, log: str | None = None) -> Segment:
+    def packed(
+        self, step: str, parent: str, indices: IndexSet, rows: Iterable[dict[str, Any]], *, taken: Any = None, log: str | None = None
+    ) -> Segment:
         """Commits tasks whose rows lie in a pack: one dictionary of artifacts each."""
         encoder = RowsEncoder(self.blobs.put)
         for position, (index, row) in enumerate(zip(indices, rows, strict=True)):
@@ -85,7 +87,9 @@ class RunBuilder:
         self.journal.commit([{"e": "rows", **wire.segment_to_json(segment)}])
         return segment
 
-    def failed(self, step: str, index: int = 0, *, parent: str | None = None, is_final: bool = True, failure: Failure | None = None, **row: Any) -> None:
+    def failed(
+        self, step: str, index: int = 0, *, parent: str | None = None, is_final: bool = True, failure: Failure | None = None, **row: Any
+    ) -> None:
         failure = failure or boom()
         attempt = FailedAttempt(TaskKey(step, index), self.row(status=Status.FAILED, failure=failure, **row), is_final, parent)
         self.journal.commit([{"e": "failed", **wire.failed_attempt_to_json(attempt)}])
@@ -96,7 +100,8 @@ class RunBuilder:
     def end(self, outcome: Outcome = Outcome.SUCCEEDED, *, at: int = 60) -> None:
         opened = open_run(self.store, self.flow, self.record.run_id)
         failed = tuple(each for attempts in opened.view.failed.values() for each in attempts)
-        write_ending(self.store, self.layout, Ending(outcome, "done", T0 + at * 1_000_000, segments=tuple(opened.view.segments()), failed=failed))
+        segments = tuple(opened.view.segments())
+        write_ending(self.store, self.layout, Ending(outcome, "done", T0 + at * 1_000_000, segments=segments, failed=failed))
         note_end(self.store, self.record, outcome)
 
     def log(self, name: str, out: bytes = b"", err: bytes = b"", marks: bytes = b"") -> LogSpan:
@@ -113,8 +118,6 @@ def boom(kind: FailureKind = FailureKind.EXCEPTION, kind_name: str = "builtins.V
 
 def hello(store: Any, run_id: str = str(T0), flow: type[FlowSpec] | None = None, **record: Any) -> RunBuilder:
     """A finished run of two steps."""
-    from tests.client.flows import Hello
-
     run = RunBuilder(store, flow or Hello, run_id, **record)
     run.lone("start", x=1, word="one")
     run.lone("end", "start", at=5, y=[2, 3])
@@ -124,11 +127,9 @@ def hello(store: Any, run_id: str = str(T0), flow: type[FlowSpec] | None = None,
 
 def sweep(store: Any, run_id: str = str(T0), *, count: int = 4) -> RunBuilder:
     """A finished run of a foreach over `count` rates, in packs; `score` stores nothing of `train` again."""
-    from tests.client.flows import Sweep
-
     run = RunBuilder(store, Sweep, run_id, parameters={"depth": 7}, constants={"kind": "tree"})
     rates = [0.5 * position for position in range(count)]
-    run.foreach("start", count, rates=rates, _foreach_items=rates)
+    run.foreach("start", [count], rates=rates, _foreach_items=rates)
     half = count // 2
     for part in (IndexSet.span(0, half), IndexSet.span(half, count)):
         run.packed("train", "start", part, [{"rate": 0.5 * index, "model": {"n": index}, "tag": f"t{index}"} for index in part])
@@ -137,6 +138,3 @@ def sweep(store: Any, run_id: str = str(T0), *, count: int = 4) -> RunBuilder:
     run.lone("end", "choose", at=30)
     run.end()
     return run
-
-
-__all__ = ["EMPTY", "T0", "RunBuilder", "boom", "hello", "sweep"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rayflow.engine import Scheduler, StepProgress
+from rayflow.engine.sizing import FEW_TASKS
 from rayflow.model.commands import Batch, Cancel, Finish, Launch
 from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Interrupted, TaskFailed, Ticked
 from rayflow.model.indexes import IndexSet, TaskKey
@@ -55,6 +56,15 @@ def test_batches_grow_when_splits_are_quick() -> None:
         bench.done("train")
 
     assert [len(batch.indices) for batch in bench.batches["train"]] == [1, 2, 4, 8, 16, 32]
+
+
+def test_a_step_of_few_tasks_has_one_per_batch() -> None:
+    bench = fanned(FEW_TASKS, slots=1)
+
+    for _ in range(FEW_TASKS):
+        bench.done("train")
+
+    assert [len(batch.indices) for batch in bench.batches["train"]] == [1] * FEW_TASKS
 
 
 def test_an_isolated_step_has_one_task_per_batch() -> None:

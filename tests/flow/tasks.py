@@ -31,6 +31,12 @@ class RecordingBinding:
     def merge_artifacts(self, flow: Any, inputs: Any, exclude: Sequence[str], include: Sequence[str]) -> None:
         self.merged.append((inputs, tuple(exclude), tuple(include)))
 
+    def innermost_index(self) -> int | None:
+        return self.frames()[-1][0] if self.frames() else None
+
+    def innermost_input(self) -> Any:
+        return self.frames()[-1][2] if self.frames() else None
+
     def frames(self) -> list[Any]:
         return self._frames
 

@@ -133,7 +133,7 @@ def _launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[
             return launch(JsonReporter(call.out))
     from rayflow.cli.reporting.plain import PlainReporter
 
-    return launch(PlainReporter(call.out, call.err, call.prompt))
+    return launch(PlainReporter(call.out, call.err, call.prompt, is_verbose=options["verbose"]))
 
 
 def _live(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Reporter], int]) -> int:
@@ -144,7 +144,7 @@ def _live(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Rep
 
     console = Console(file=flow_call.call.err, markup=False, emoji=False, highlight=False)
     facts = options["address"] or "" if options["executor"] in (None, "auto", "ray") else options["executor"]
-    reporter = LiveReporter(console, flow_call.call.prompt, facts=facts, version=__version__)
+    reporter = LiveReporter(console, flow_call.call.prompt, facts=facts, version=__version__, is_verbose=options["verbose"])
     try:
         return launch(reporter)
     finally:

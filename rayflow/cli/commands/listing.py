@@ -131,11 +131,12 @@ def show_command(call: Call) -> click.Command:
 def _show_run(call: Call, run: Run) -> None:
     facts = _facts(run)
     names = ("state", "user", "created_at", "ended_at", "origin", "tags")
-    _pairs(call, [("run", run.pathspec), *((name, _text(facts[name])) for name in names)])
-    parameters = list(_parameters(run))
+    described = [("run", run.pathspec), *((name, _text(facts[name])) for name in names)]
+    _pairs(call, [*described, ("failure", _reason(run) or "")])
+    parameters = _parameters(run)
     if parameters:
         call.out.write("\n")
-        _pairs(call, [(artifact.id, artifact.preview) for artifact in parameters])
+        _pairs(call, list(parameters.items()))
     call.out.write("\n")
     _table(call, ("step", "done", "failed", "running"), [tuple(step.values()) for step in _steps(run)])
 
@@ -151,11 +152,22 @@ def _steps(run: Run) -> Iterator[dict[str, Any]]:
         yield {"step": step.id, "done": done.get(step.id, 0), "failed": len(failed), "running": 0 if is_over else len(running)}
 
 
-def _parameters(run: Run) -> Iterator[DataArtifact]:
-    from rayflow.client.attempts import PARAMETERS
+def _parameters(run: Run) -> dict[str, str]:
+    """The run's parameters with their previews."""
+    record = run._handle.record  # pyright: ignore[reportPrivateUsage] - the client shows them as artifacts of a task, values and all
+    return {name: artifact.preview for name, artifact in record.parameters.items()}
 
-    for task in run[PARAMETERS]:
-        yield from task
+
+def _reason(run: Run) -> str | None:
+    """Why the run failed, in one line."""
+    from rayflow.cli.reporting.failure import headline, place
+
+    ending = run._handle.opened.ending  # pyright: ignore[reportPrivateUsage] - the same
+    if ending is None or ending.failure is None:
+        return None
+    step = f"{ending.failed_key.step}: " if ending.failed_key is not None else ""
+    where = f" ({place(ending.failure)})" if ending.failure.frames else ""
+    return f"{step}{headline(ending.failure)}{where}"
 
 
 def _show_step(call: Call, step: Step) -> None:
@@ -207,8 +219,8 @@ def _as_json(place: Place) -> str:
         return json.dumps({**_task_facts(place.task), "artifacts": [_artifact_facts(artifact) for artifact in place.task]}, indent=2)
     if place.step is not None:
         return json.dumps({"step": place.step.pathspec, "tasks": [_task_facts(task) for task in in_order(place.step)]}, indent=2)
-    parameters = {artifact.id: artifact.preview for artifact in _parameters(place.run)}
-    return json.dumps({**_facts(place.run), "parameters": parameters, "steps": list(_steps(place.run))}, indent=2)
+    run = place.run
+    return json.dumps({**_facts(run), "failure": _reason(run), "parameters": _parameters(run), "steps": list(_steps(run))}, indent=2)
 
 
 def _task_facts(task: Task) -> dict[str, Any]:

@@ -32,8 +32,11 @@ def place(failure: Failure) -> str:
     return f"{_short(failure.frames[-1].file)}:{failure.frames[-1].line}" if failure.frames else ""
 
 
-def described(failure: Failure) -> Iterator[str]:
-    """The user's frames, outermost first, the exception, and what is hidden. Lines are indented and harmless on a terminal."""
+def described(failure: Failure, *, is_full: bool = False) -> Iterator[str]:
+    """The user's frames, outermost first, and the exception; `is_full`: the whole traceback. Indented and harmless on a terminal."""
+    if is_full and failure.traceback:
+        yield from (f"    {harmless(line)}" for line in failure.traceback.rstrip("\n").split("\n"))
+        return
     half, total = _MAX_FRAMES // 2, len(failure.frames)
     places = [harmless(f"{_short(frame.file)}:{frame.line} in {frame.function}") for frame in failure.frames]
     width = min(max(map(len, places), default=0), _MAX_WIDTH)
@@ -50,9 +53,9 @@ def described(failure: Failure) -> Iterator[str]:
 
 
 def hidden(failure: Failure) -> str:
-    """`12 framework frames hidden`; empty where nothing is."""
+    """`12 framework frames hidden (-v shows them)`; empty where nothing is."""
     count = len(_FRAME.findall(failure.traceback)) - len(failure.frames)
-    return f"{counted(count, 'framework frame')} hidden" if count > 0 else ""
+    return f"{counted(count, 'framework frame')} hidden (-v shows them)" if count > 0 else ""
 
 
 def circumstances(notice: TaskAttemptFailed) -> str:

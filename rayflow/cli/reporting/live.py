@@ -42,7 +42,7 @@ _FAILED = re.compile(r"<flow \w+ step .*> failed:$")
 class LiveReporter:
     """Draws on `console`; `clock` is monotonic. `facts` is what the header says beside flow and run: where and with what.
 
-    `is_animated` False: nothing but the lines above the live area and the end, which is what tests compare.
+    `is_verbose`: tracebacks in full. `is_animated` False: only the lines above the live area and the end, which tests compare.
     """
 
     def __init__(
@@ -52,12 +52,13 @@ class LiveReporter:
         *,
         facts: str = "",
         version: str = "",
+        is_verbose: bool = False,
         is_animated: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console, self._prompt, self._clock = console, prompt, clock
         self._facts, self._version = facts, version
-        self._is_animated = is_animated
+        self._is_animated, self._is_verbose = is_animated, is_verbose
         self._screen = Screen(is_ascii=not (console.encoding or "").lower().startswith("utf"))
         self._live: Live | None = None
         self._graph: Graph | None = None
@@ -183,9 +184,9 @@ class LiveReporter:
         self._say(f"{'x' if self._screen.is_ascii else '✗'} {text}", style="bold red")
         failure = notice.failure or (self._final[0].failure if self._final else None)
         if failure is not None:
-            for line in described(failure):
+            for line in described(failure, is_full=self._is_verbose):
                 self._say(line)
-            if hidden(failure):
+            if hidden(failure) and not self._is_verbose:
                 self._say(f"  {hidden(failure)}", style="dim")
         if notice.label is not None:
             self._say(f"  output    {self._prompt.logs(str(notice.label))}")

@@ -40,7 +40,7 @@ REPORT_EVERY_S = 30.0
 class PlainReporter:
     """Run log on `out`, each line with its local time; what stopped a run, and how to go on, on `err`.
 
-    `now` and `clock` are the local time and a monotonic clock.
+    `is_verbose`: tracebacks in full. `now` and `clock` are the local time and a monotonic clock.
     """
 
     def __init__(
@@ -49,12 +49,13 @@ class PlainReporter:
         err: TextIO,
         prompt: Prompt,
         *,
+        is_verbose: bool = False,
         now: Callable[[], datetime] = datetime.now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write, self._complain = writer(out), writer(err)
         self._is_terminal = out.isatty()
-        self._prompt = prompt
+        self._prompt, self._is_verbose = prompt, is_verbose
         self._now, self._clock = now, clock
         self._repeats = Repeats()
         self._reported_at = clock()
@@ -166,10 +167,12 @@ class PlainReporter:
             self._complain("    Step failure:" if notice.label else "    Flow failed:")
             if notice.label is not None:
                 self._complain(f"    Step {notice.label.step} (task-id {notice.label.task_id}) failed.")
-            for text in described(notice.failure):
+            for text in described(notice.failure, is_full=self._is_verbose):
                 self._complain(f"    {text}")
-            if notice.label is not None and hidden(notice.failure):
-                self._complain(f"      {hidden(notice.failure)}, see: {self._prompt.logs(str(notice.label))}")
+            if hidden(notice.failure) and not self._is_verbose:
+                self._complain(f"      {hidden(notice.failure)}")
+            if notice.label is not None:
+                self._complain(f"    Output: {self._prompt.logs(str(notice.label))}")
         self._complain(f"    Continue with: {self._prompt.resume(notice.run_id)}")
 
 

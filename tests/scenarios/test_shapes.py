@@ -1,0 +1,111 @@
+"""Linear flows, splits, foreaches and their joins."""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.flows import shapes
+
+
+def test_steps_run_one_after_another_and_hand_on_what_they_change(play):
+    played = play(shapes.Linear)
+
+    assert (played.data.trail, played.run["start"].task.data.trail) == (["start", "middle", "end"], ["start"])
+
+
+def test_a_flow_of_one_step_is_a_flow(play):
+    played = play(shapes.OneStep)
+
+    assert (played.data.answer, played.run.successful) == (42, True)
+
+
+def test_a_static_join_gets_its_inputs_in_the_order_of_declaration(play):
+    data = play(shapes.Split).data
+
+    assert (data.order, data.by_name, data.by_index, data.count) == (["z", "ap", "m"], ("z", "ap", "m"), ("z", "m", ["ap", "m"]), 3)
+    assert (data.origins, data.is_empty_before_merge, data.has_apple) == ({"s"}, True, False)
+    assert data.index_in_split == (None, None, [])
+
+
+def test_a_split_within_a_split_is_joined_first(play):
+    assert play(shapes.NestedSplit).data.words == ["la", "lb", "r"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("list", ["b", "a", "c"]),
+        ("tuple", [(1, 2), (3, 4)]),
+        ("range", [3, 5, 7]),
+        ("str", ["h", "é", "y"]),
+        ("set", None),
+        ("array", [[1, 2], [3, 4], [5, 6]]),
+        ("iterator", ["X", "Y"]),
+        ("none", [None, 0, False]),
+        ("empty", []),
+    ],
+)
+def test_a_foreach_takes_each_element_once_in_order(play, kind, expected):
+    data = play(shapes.Foreach, kind=kind).data
+
+    expected = list({10, 20, 30}) if expected is None else expected
+    count = len(expected)
+    assert (data.got, data.places) == (expected, list(range(count)))
+    assert data.still == [(index, (index, count)) for index in range(count)]
+    assert data.inputs_of == [(index, value is None) for index, value in enumerate(expected)]
+    assert data.outside == (None, None, [])
+
+
+def test_a_foreach_over_what_cannot_be_stored_fails_with_the_artifacts_name(play):
+    played = play(shapes.Foreach, kind="views", fails=True)
+
+    assert "'items'" in played.failure.message
+    assert "dict_items" in played.failure.message
+
+
+def test_the_body_may_rebind_the_artifact_that_is_fanned_out_over(play):
+    assert play(shapes.RebindsItems).data.got == [("a", "a"), ("b", "b")]
+
+
+def test_nested_foreaches_know_their_place_and_are_joined_from_within(play):
+    data = play(shapes.Nested).data
+
+    assert data.values == [["0x", "0y"], [], ["2x", "2y", "2z"]]
+    assert data.stacks == [
+        [(outer, 3, (outer, count)), (inner, count, f"{outer}{'xyz'[inner]}")]
+        for outer, count in enumerate([2, 0, 3])
+        for inner in range(count)
+    ]
+    assert data.ats == [(0, (0, 2)), (1, (1, 0)), (2, (2, 3))]
+    assert data.still_ats == [(outer, [(outer, 3, (outer, count))]) for outer, count in enumerate([2, 0, 3])]
+
+
+@pytest.mark.parametrize("shape", ["[]", "[0, 0]", "[1]"])
+def test_empty_foreaches_go_straight_to_their_joins(play, shape):
+    values = [["0x"]] if shape == "[1]" else [[]] * shape.count("0")
+
+    assert play(shapes.Nested, shape=shape).data.values == values
+
+
+def test_a_static_split_within_a_foreach_is_joined_per_element(play):
+    data = play(shapes.SplitInForeach).data
+
+    assert (data.got, data.bases) == ([(11, 9, 0), (22, 18, 1), (33, 27, 2)], [10, 20, 30])
+
+
+def test_a_foreach_within_a_branch_is_joined_before_the_branches_are(play):
+    assert play(shapes.ForeachInSplit).data.got == [["a", "b"], ["one"]]
+
+
+def test_a_join_gets_its_inputs_in_index_order_whatever_ended_first(play):
+    data = play(shapes.RandomSleeps).data
+
+    assert (data.got, data.indexes) == (list(range(16)), list(range(16)))
+
+
+def test_a_foreach_of_two_thousand_is_joined_and_can_be_iterated(play):
+    played = play(shapes.Wide)
+
+    assert (played.data.total, played.data.ends) == (sum(i**2 for i in range(2000)), (0, 1999**2, 2000))
+    assert sum(1 for _ in played.run["body"]) == 2000
+    assert played.run["body"].table("square")["square"].to_pylist() == [i**2 for i in range(2000)]

@@ -15,8 +15,8 @@
     if __name__ == "__main__":
         HelloFlow()
 
-The layers, top down (imports point down only; `tests/test_architecture.py` and the import contracts enforce it): `cli`, `runtime`, `client`,
-`executors | store | catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
+The layers, top down (imports point down only; the import contracts enforce it): `cli`, `runtime`, `client`, `executors | store |
+catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
 
 Names are loaded when they are first used: `import rayflow` loads neither ray nor pyarrow nor fsspec.
 """

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rayflow.catalog import wire
+from rayflow.catalog.ownership import is_taken_over
 from rayflow.model.errors import RunFenced, StoreCorrupt, StoreExists
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
@@ -71,32 +72,38 @@ class JournalReader:
         """All events, in commit order; StoreCorrupt where a file is damaged."""
         self._sizes.clear()
         self._sealed.clear()
-        contents = {key: self.store.read(key) for key in self._files()}
-        for key, content in contents.items():
-            first = next(unframe(content, key), None)
-            if first is not None and first["e"] == "sealed":
-                for earlier, size in first["sizes"].items():
-                    self._sealed.setdefault(earlier, size)
-        events: list[Json] = []
-        for key, content in contents.items():
-            limited = content[: self._sealed.get(key, len(content))]
-            events.extend(event for event in unframe(limited, key))
-            self._sizes[key] = limited.rfind(b"\n") + 1
-        return events
+        return self.read_new()
 
     def read_new(self) -> list[Json]:
         """The events that were added since the last call."""
-        if not self._sizes:
-            return self.read()
+        contents = {key: content for key in self._files() if (content := self._added(key)) is not None}
+        for key, content in contents.items():
+            self._note_seal(key, content)
         events: list[Json] = []
-        for key in self._files():
-            done = self._sizes.get(key, 0)
-            if key in self._sealed or (done and not self.store.can_append):
-                continue
-            content = self.store.read(key, done)
-            events.extend(unframe(content, key))
-            self._sizes[key] = done + content.rfind(b"\n") + 1
+        for key, content in contents.items():
+            start = self._sizes.get(key, 0)
+            limit = self._sealed.get(key, start + len(content))
+            if limit > start + len(content):
+                raise StoreCorrupt(f"The journal '{key}' is cut short: {start + len(content)} of {limit} bytes are there.", key)
+            added = content[: max(0, limit - start)]
+            events.extend(unframe(added, key))
+            self._sizes[key] = start + added.rfind(b"\n") + 1
         return events
+
+    def _added(self, key: str) -> bytes | None:
+        """What was not read yet of a file; None where nothing can come any more."""
+        done = self._sizes.get(key)
+        if done is None:
+            return self.store.read(key)
+        if not self.store.can_append or done >= self._sealed.get(key, done + 1):
+            return None
+        return self.store.read(key, done)
+
+    def _note_seal(self, key: str, content: bytes) -> None:
+        first = next(unframe(content, key), None) if key not in self._sizes else None
+        if first is not None and first.get("e") == "sealed":
+            for earlier, size in first["sizes"].items():
+                self._sealed.setdefault(earlier, size)
 
     def sizes(self) -> dict[str, int]:
         """Bytes read of each file so far: what a take-over seals."""
@@ -130,7 +137,7 @@ class JournalWriter:
         lines = b"".join(frame(event) for event in events)
         if self._store.can_append:
             self._store.append(self._layout.journal_file(self._epoch), lines)
-            self._check_fence()
+            self.check_fence()
         else:
             try:
                 self._store.write(self._layout.journal_file(self._sequence), [lines], only_new=True)
@@ -138,9 +145,9 @@ class JournalWriter:
                 raise self._fenced() from fault
             self._sequence += 1
 
-    def _check_fence(self) -> None:
-        successor = self._layout.epoch(self._epoch + 1)
-        if any(key == successor for key in self._store.list(self._layout.epochs)):
+    def check_fence(self) -> None:
+        """RunFenced when another driver took the run over."""
+        if is_taken_over(self._store, self._layout, self._epoch):
             raise self._fenced()
 
     def _fenced(self) -> RunFenced:

@@ -8,9 +8,10 @@ from typing import Any
 
 from rayflow.catalog import wire
 from rayflow.catalog.journal import JournalReader
+from rayflow.catalog.ownership import last_epoch
 from rayflow.catalog.run import RunRecord, read_run
 from rayflow.catalog.view import RunView, view_of
-from rayflow.model.errors import StoreCorrupt, StoreFault, StoreMissing
+from rayflow.model.errors import StoreCorrupt, StoreExists, StoreFault, StoreMissing
 from rayflow.model.indexes import IndexSet, TaskKey
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
@@ -19,9 +20,10 @@ from rayflow.model.records import FailedAttempt, Failure, Outcome, Segment
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended, and where all of it lies: `end.json`. Opening an ended run reads this and nothing else.
+    """How a run ended, and where all of it lies: `end.json`. Opening an ended run reads no journal.
 
-    `ended_us` is microseconds since 1970, UTC, by the driver's clock; 0 where whoever sealed the run could not know.
+    `ended_us` is microseconds since 1970, UTC, by the driver's clock; 0 where whoever sealed the run could not know. `epoch` is the
+    writer who says so: where a later one exists the run went on, and this end counts no more (0: not known, and believed).
     """
 
     outcome: Outcome
@@ -31,12 +33,14 @@ class Ending:
     failure: Failure | None = None
     segments: tuple[Segment, ...] = ()
     failed: tuple[FailedAttempt, ...] = ()
+    epoch: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
             "outcome": self.outcome.value,
             "why": self.why,
             "ended_us": self.ended_us,
+            "epoch": self.epoch,
             "failed_key": list(self.failed_key) if self.failed_key else None,
             "failure": wire.failure_to_json(self.failure) if self.failure else None,
             "segments": [wire.segment_to_json(segment) for segment in self.segments],
@@ -54,6 +58,7 @@ class Ending:
             failure=wire.failure_from_json(form["failure"]) if form.get("failure") else None,
             segments=tuple(wire.segment_from_json(segment) for segment in form.get("segments", ())),
             failed=tuple(wire.failed_attempt_from_json(failed) for failed in form.get("failed", ())),
+            epoch=form.get("epoch", 0),
         )
 
 
@@ -140,20 +145,40 @@ def open_run(store: Store, flow: str, run_id: str) -> OpenedRun:
 
 
 def read_ending(store: Store, layout: RunLayout) -> Ending | None:
-    """How the run ended; None while it has not. StoreCorrupt when the record is damaged."""
+    """How the run ended; None while it has not, or where a later driver went on since. StoreCorrupt when the record is damaged."""
+    ending = _stored_ending(store, layout)
+    return ending if ending is None or not _is_outdated(store, layout, ending) else None
+
+
+def _stored_ending(store: Store, layout: RunLayout) -> Ending | None:
     try:
         text = store.read(layout.end)
     except StoreMissing:
         return None
     try:
-        return Ending.from_json(wire.loads(text))
+        return Ending.from_json(wire.loads_checked(text))
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreCorrupt(f"The end record of run {layout.run} is damaged ({store.url}/{layout.end}).", layout.end) from error
+        raise StoreCorrupt(
+            f"The end record of run {layout.run} is damaged ({store.url}/{layout.end}). "
+            "The journal beside it says the same: remove that file, and the run counts as interrupted.",
+            layout.end,
+        ) from error
+
+
+def _is_outdated(store: Store, layout: RunLayout, ending: Ending) -> bool:
+    return 0 < ending.epoch < last_epoch(store, layout)
 
 
 def write_ending(store: Store, layout: RunLayout, ending: Ending) -> None:
-    """Records how the run ended. StoreExists when that is recorded already."""
-    store.write(layout.end, [wire.dumps(ending.to_json())], only_new=True)
+    """Records how the run ended. An end that a replaced driver left is replaced; StoreExists where another one is recorded already."""
+    text = wire.dumps_checked(ending.to_json())
+    try:
+        store.write(layout.end, [text], only_new=True)
+    except StoreExists:
+        known = _stored_ending(store, layout)
+        if known is not None and not (0 < known.epoch < ending.epoch):
+            raise
+        store.write(layout.end, [text])
 
 
 def drop_ending(store: Store, layout: RunLayout) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rayflow.catalog import wire
+from rayflow.catalog.ownership import Owner
 from rayflow.model.errors import RayflowNotFound, StoreCorrupt, StoreExists, StoreMissing
 from rayflow.model.graph import Graph
 from rayflow.model.layout import RunLayout
@@ -20,7 +21,7 @@ class RunRecord:
 
     `parameters` are the stored parameters and configs, `constants` the class constants (attribute name -> artifact).
     `origin` is the run that this one continues (None for `run`), `resumed_step` the step that was asked for. `created_us` is
-    microseconds since 1970, UTC, by the launcher's clock. `code` is the digest of the code package, None when the flow has no file.
+    microseconds since 1970, UTC, by the launcher's clock. `launcher` is the process that claimed the id. `code` is the digest of the code package, None when the flow has no file.
     """
 
     flow: str
@@ -39,6 +40,7 @@ class RunRecord:
     script: str = ""
     decospecs: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    launcher: Owner | None = None
 
     @property
     def layout(self) -> RunLayout:
@@ -62,6 +64,7 @@ class RunRecord:
             "script": self.script,
             "decospecs": list(self.decospecs),
             "facts": self.facts,
+            "launcher": self.launcher.to_json() if self.launcher else None,
         }
 
     @staticmethod
@@ -83,6 +86,7 @@ class RunRecord:
             script=form.get("script", ""),
             decospecs=tuple(form.get("decospecs", ())),
             facts=form.get("facts", {}),
+            launcher=Owner.from_json(form["launcher"]) if form.get("launcher") else None,
         )
 
 
@@ -90,7 +94,7 @@ def claim_run(store: Store, record: RunRecord, *, is_id_given: bool) -> RunRecor
     """Creates run.json. A clash of generated ids takes the next number; StoreExists when the id was given from outside."""
     while True:
         try:
-            store.write(record.layout.record, [wire.dumps(record.to_json())], only_new=True)
+            store.write(record.layout.record, [wire.dumps_checked(record.to_json())], only_new=True)
         except StoreExists:
             if is_id_given:
                 raise
@@ -107,6 +111,6 @@ def read_run(store: Store, flow: str, run_id: str) -> RunRecord:
     except StoreMissing:
         raise RayflowNotFound(f"Run('{flow}/{run_id}') does not exist under {store.url}.") from None
     try:
-        return RunRecord.from_json(wire.loads(text))
+        return RunRecord.from_json(wire.loads_checked(text))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreCorrupt(f"The record of run {run_id} is damaged ({store.url}/{layout.record}).", layout.record) from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,24 @@ def dumps(form: Any) -> bytes:
 def loads(text: bytes) -> Any:
     """Inverse of `dumps`; ValueError on anything else."""
     return json.loads(text.decode("utf-8", "surrogatepass"))
+
+
+_CHECK_BEGIN, _CHECK_END = b'{"crc32":"', b'",'
+_CHECK_NBYTES = len(_CHECK_BEGIN) + 8 + len(_CHECK_END)
+
+
+def dumps_checked(form: Json) -> bytes:
+    """A record file: JSON whose first field is the CRC-32 of what it would be without that field. `form` has at least one field."""
+    text = dumps(form)
+    return b"%b%08x%b%b" % (_CHECK_BEGIN, zlib.crc32(text), _CHECK_END, text[1:])
+
+
+def loads_checked(text: bytes) -> Json:
+    """Inverse of `dumps_checked`; ValueError on anything else, however small the difference."""
+    digits, body = text[len(_CHECK_BEGIN) : len(_CHECK_BEGIN) + 8], b"{" + text[_CHECK_NBYTES:]
+    if text[:_CHECK_NBYTES] != _CHECK_BEGIN + b"%08x" % zlib.crc32(body) + _CHECK_END:
+        raise ValueError(f"the checksum {digits!a} is not that of the content")
+    return loads(body)
 
 
 def _present(form: Json) -> Json:

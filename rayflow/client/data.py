@@ -124,6 +124,6 @@ class TaskData:
         return [artifact.id for artifact in self._task]
 
     def __str__(self) -> str:
-        return f"<RayflowData: {', '.join(dir(self))}>"
+        return f"<RayflowData: {', '.join(self.__dir__())}>"
 
     __repr__ = __str__

@@ -117,7 +117,7 @@ def locate(store: Store, text: str) -> Location:
 
 def _split(store: Store, text: str) -> tuple[RunName, str, str | None, str]:
     parts = text.split("/")
-    if len(parts) >= 4 and parts[0] in flows_of(store):
+    if len(parts) >= 3 and parts[0] in flows_of(store):
         parts = ["/".join(parts[:2]), *parts[2:]]
     if len(parts) not in (3, 4) or not all(parts):
         raise RayflowInvalidPathspec(f"Expects RUN/step/name or RUN/step/task/name; got '{text}'.")

@@ -14,8 +14,8 @@ class Batch:
     """Sibling tasks of one step, launched together and performed one after another; a lone task is a batch of one.
 
     `parent` is the step whose tasks led to these: for a join the split step that it closes, None for the start step.
-    `attempts` holds the attempt number of the tasks that are not at their first. In a fallback (`fallback_for` given: the failure that used up
-    the attempts) no user code runs: the task is recorded as caught.
+    `attempts` holds the attempt number of the tasks that are not at their first. In a fallback (`fallback_for` given: the failure that
+    used up the attempts) no user code runs: the task is recorded as caught.
     """
 
     id: int

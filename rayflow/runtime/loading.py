@@ -16,12 +16,12 @@ from rayflow.runtime.shared import FlowSource
 
 _inline: dict[FlowSource, type[FlowSpec]] = {}
 _loaded: dict[FlowSource, type[FlowSpec]] = {}
-_is_loading = False
+_imports_under_way: list[str] = []
 
 
 def is_loading() -> bool:
     """Whether a flow file is being imported by a worker: `MyFlow()` at its end must then not run the command line."""
-    return _is_loading
+    return bool(_imports_under_way)
 
 
 def register_inline(source: FlowSource, flow_class: type[FlowSpec]) -> None:
@@ -30,7 +30,7 @@ def register_inline(source: FlowSource, flow_class: type[FlowSpec]) -> None:
 
 
 def load_flow(source: FlowSource, fetch_package: Callable[[str, str], str]) -> type[FlowSpec]:
-    """The flow class. `fetch_package(code digest, directory)` extracts the run's code package and returns the directory of the flow file."""
+    """The flow class. `fetch_package(code digest, directory)` extracts the run's code package and returns the flow file's directory."""
     known = _inline.get(source) or _loaded.get(source)
     if known is None:
         known = _loaded[source] = _import(source, fetch_package)
@@ -59,7 +59,6 @@ def _import(source: FlowSource, fetch_package: Callable[[str, str], str]) -> typ
 
 def import_file(path: str, name: str) -> ModuleType:
     """The module at `path`, imported as `name` (which classes that it defines are pickled under)."""
-    global _is_loading
     present = sys.modules.get(name)
     if present is not None and getattr(present, "__file__", None) == path:
         return present
@@ -68,14 +67,14 @@ def import_file(path: str, name: str) -> ModuleType:
         raise UserError(f"{path} cannot be imported: it is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    _is_loading = True
+    _imports_under_way.append(path)
     try:
         spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
         raise
     finally:
-        _is_loading = False
+        _imports_under_way.pop()
     return module
 
 

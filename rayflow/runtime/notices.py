@@ -1,7 +1,7 @@
 """What a run tells whoever watches it. Facts only: how they look is the Reporter's business, and nothing else prints.
 
-The conductor calls `Reporter.tell(notice)` from the driver's main thread, in the order in which things became true; what says that something is done is
-told after its commit.
+The conductor calls `Reporter.tell(notice)` from the driver's main thread, in the order in which things became true; what says
+that something is done is told after its commit.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ What goes in: Python files and the suffixes asked for, below the flow file's dir
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import zipfile
@@ -76,10 +77,8 @@ def store_package(store: Store, flow: str, content: bytes) -> str:
     path = store.local_path(key)
     if path is not None and os.path.exists(path):
         return digest
-    try:
+    with contextlib.suppress(StoreExists):
         store.write(key, [content], only_new=True)
-    except StoreExists:
-        pass
     return digest
 
 

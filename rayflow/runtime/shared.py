@@ -32,8 +32,8 @@ class FlowSource:
 class Shared:
     """What all batches of a step have in common. `outer` are the committed lone tasks that its tasks can reach.
 
-    `environ` is the launcher's whole environment for workers that did not inherit it; None for those that did. `is_inline`: this process is the
-    launcher's own, so output is copied to the log instead of redirected, and nothing may end the process.
+    `environ` is the launcher's whole environment for workers that did not inherit it; None for those that did. `is_inline`: this
+    process is the launcher's own, so output is copied to the log instead of redirected, and nothing may end the process.
     """
 
     root: str

@@ -5,7 +5,8 @@ fsync of every directory that got a new entry. Directories are made before the f
 system commits both at once and the later syncs of directories find nothing left to do.
 
 Rejected: fsspec's local file system, which never syncs and whose exclusive create lets two writers win (DESIGN.md, section 3).
-Not promised: on macOS, fsync does not empty the drive's own cache.
+Not promised: that fsync empties the drive's own cache on macOS; and, where two processes make the same directory at one moment on a
+file system without a journal, that the loser's file outlives a power failure within that moment.
 """
 
 from __future__ import annotations

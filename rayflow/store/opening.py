@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from typing import TYPE_CHECKING
 
 from rayflow.model.errors import StoreCorrupt, StoreExists, StoreFault, StoreMissing, StoreNewer, UsageError
 from rayflow.model.layout import FORMAT_FILE
-from rayflow.model.ports import Store
 from rayflow.store.local import LocalStore
+
+if TYPE_CHECKING:  # the ports pull in every noun of the model: 30 ms that opening a store does not need
+    from rayflow.model.ports import Store
 
 FORMAT_VERSION = 1
 

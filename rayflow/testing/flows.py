@@ -43,9 +43,11 @@ def run_flow(
 
 def opened(root: str, result: RunResult) -> Run:
     """The client's object of a run that ended."""
-    from rayflow.client import open_pathspec
+    from rayflow.client import Run, open_pathspec
 
-    return open_pathspec(root, f"{result.flow}/{result.run_id}")
+    run = open_pathspec(root, f"{result.flow}/{result.run_id}")
+    assert isinstance(run, Run)
+    return run
 
 
 def _reason(root: str, result: RunResult) -> str:

@@ -88,7 +88,7 @@ def test_a_failed_run_exits_with_1_shows_the_users_frame_and_its_resume_works(tm
     resumed = python(tmp_path, "resume", "--executor", "inline")
 
     assert (failed.returncode, resumed.returncode) == (1, 0)
-    assert '        train.py:22 in train    raise ValueError("boom")\n      ValueError: boom\n' in failed.stderr
+    assert '        train.py:21 in train    raise ValueError("boom")\n      ValueError: boom\n' in failed.stderr
     assert failed.stderr.splitlines()[-1] == "    Continue with: rayflow resume train.py"
     assert "of run" in resumed.stdout and resumed.stdout.splitlines()[-1].endswith(" Done!")
 

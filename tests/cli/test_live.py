@@ -105,7 +105,7 @@ def test_a_failure_shows_the_users_frames_and_ends_with_the_command_that_continu
     text = told(
         started(),
         TaskAttemptFailed(label(), "[1]", 1, 2, FAILURE, is_retried=False, seconds=41.2, node="node-3"),
-        RunEnded("77", Outcome.FAILED, 42.0, (standing("train", 3, 2, failed=1),), failure=FAILURE, label=label()),
+        RunEnded("77", Outcome.FAILED, 42.0, (standing("train", 3, 2, failed=1), standing("join", 1, 0)), failure=FAILURE, label=label()),
     )
 
     assert text == (

@@ -86,7 +86,7 @@ class Screen:
             return
         standing = self.standings.get(entry)
         name = harmless(entry)
-        if standing is None or not standing.known:
+        if standing is None or not (standing.running or standing.done or standing.failed):
             grid.add_row(_dim(" ." if self.is_ascii else " ·"), _dim(name))
         elif _is_done(standing):
             mark = Text(" +" if self.is_ascii else " ✓", "green")
@@ -118,7 +118,7 @@ class Screen:
         if standing.failed and not standing.running:
             return Text(" x" if self.is_ascii else " ✗", "red")
         frames = "|/-\\" if self.is_ascii else "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-        return Text(f" {frames[int(now * 10) % len(frames)]}" if standing.running else " -", "cyan")
+        return Text(f" {frames[int(now * 10) % len(frames)]}", "cyan")
 
 
 def summary(steps: Sequence[StepProgress], pace: Pace, now: float) -> Table:
@@ -132,7 +132,7 @@ def summary(steps: Sequence[StepProgress], pace: Pace, now: float) -> Table:
     for title in ("done", *(["reused"] if has_reused else []), *(["failed"] if has_failed else []), "time"):
         table.add_column(title, justify="right")
     for step in steps:
-        if step.known or step.done:
+        if step.done or step.failed or step.running:
             cells = [f" {harmless(step.step)}", f"{step.done:,}" if step.done == step.known else f"{step.done:,} of {step.known:,}"]
             cells += [f"{step.reused:,}" if step.reused else ""] if has_reused else []
             failed = [Text(f"{step.failed:,}", "red") if step.failed else Text("")] if has_failed else []

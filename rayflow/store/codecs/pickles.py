@@ -21,6 +21,7 @@ import os
 import pickle
 import struct
 import sys
+import threading
 from io import BytesIO
 from types import FunctionType
 from typing import Any
@@ -31,6 +32,8 @@ _MAGIC = b"RAYPKL5\n"
 _ALIGNMENT = 64
 _MIN_OUT_OF_BAND = 512
 _PROTOCOL = 5
+_registry_lock = threading.RLock()
+"""cloudpickle keeps one list of modules for the process."""
 
 DAMAGE = (pickle.UnpicklingError, EOFError, struct.error)
 """What unpickling raises where the bytes are wrong; all else comes from the user's own classes."""
@@ -92,15 +95,16 @@ def _by_value(obj: Any, modules: frozenset[str]) -> bytes:
     """A class or function as cloudpickle's own copy, whatever module it lives in."""
     import cloudpickle
 
-    known = cloudpickle.list_registry_pickle_by_value()
-    added = [sys.modules[name] for name in modules if name in sys.modules and name not in known and name != "__main__"]
-    for module in added:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        return cloudpickle.dumps(obj, _PROTOCOL)
-    finally:
+    with _registry_lock:
+        known = cloudpickle.list_registry_pickle_by_value()
+        added = [sys.modules[name] for name in modules if name in sys.modules and name not in known and name != "__main__"]
         for module in added:
-            cloudpickle.unregister_pickle_by_value(module)
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            return cloudpickle.dumps(obj, _PROTOCOL)
+        finally:
+            for module in added:
+                cloudpickle.unregister_pickle_by_value(module)
 
 
 def _named(module_name: str, qualname: str) -> Any:

@@ -1,6 +1,6 @@
 """The worker's side of packs: rows are collected in its hot loop and flushed as one Arrow stream.
 
-`add` costs 1.2 us with one small scalar artifact and 1.4 us with two (measured, Python 3.11): a row is one tuple, an artifact one
+`add` costs 1.2 us with one small scalar artifact and 1.6 us with two (measured, Python 3.11): a row is one tuple, an artifact one
 append to the list of its name. All else that costs is paid once per flush.
 """
 

@@ -131,32 +131,63 @@ def _make(kind: str):
 
 
 class Foreach(FlowSpec):
-    kind = Parameter("kind", default="list")
-
     @step
     def start(self):
-        self.items = _make(self.kind)
+        self.items = ["b", "a", "c"]
         self.next(self.body, foreach="items")
 
     @step
     def body(self):
         self.got = self.input
         self.place = self.index
-        self.items_seen = len(self.items) if self.kind != "views" else None
         self.next(self.tail)
 
     @step
     def tail(self):
-        self.still = (self.index, self.foreach_stack()[0][:2])
+        self.still = (self.index, self.input, self.foreach_stack())
         self.next(self.join)
 
     @step
     def join(self, inputs):
-        self.got = [each.got.tolist() if hasattr(each.got, "tolist") else each.got for each in inputs]
+        self.got = [each.got for each in inputs]
         self.places = [each.place for each in inputs]
         self.still = [each.still for each in inputs]
-        self.inputs_of = [(each.index, each.input is None) for each in inputs]
+        self.inputs_of = [(each.index, each.input, each.foreach_stack()) for each in inputs]
         self.outside = (self.index, self.input, self.foreach_stack())
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+class Kinds(FlowSpec):
+    """Fans out over values of many kinds, one kind a split of the outer foreach."""
+
+    @step
+    def start(self):
+        self.kinds = ["list", "tuple", "range", "str", "set", "empty", "array", "iterator", "views", "none"]
+        self.next(self.fan, foreach="kinds")
+
+    @step
+    def fan(self):
+        self.items = _make(self.input)
+        self.next(self.body, foreach="items")
+
+    @step
+    def body(self):
+        self.got = self.input.tolist() if hasattr(self.input, "tolist") else self.input
+        self.next(self.inner)
+
+    @step
+    def inner(self, inputs):
+        self.got = [each.got for each in inputs]
+        self.kind = self.input
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.got = {each.kind: each.got for each in inputs}
         self.next(self.end)
 
     @step

@@ -1,0 +1,38 @@
+# The tools are those of the environment that `just` itself is installed in.
+export PATH := parent_directory(just_executable()) + ":" + env("PATH")
+
+# Lists the entries.
+default:
+    @just --list
+
+# Formats, and repairs what can be repaired.
+fix:
+    ruff check --fix .
+    ruff format .
+
+# Ruff, pyright, import contracts.
+check:
+    ruff check .
+    ruff format --check .
+    pyright
+    lint-imports
+
+# The tests that need no Ray.
+test *options:
+    python -m pytest -n 2 -m "not ray and not nightly" {{options}}
+
+# The tests on Ray.
+test-ray *options:
+    python -m pytest -m "ray and not nightly" {{options}}
+
+# Side by side with raw Ray (and Metaflow: `just bench all --metaflow PYTHON`).
+bench *options="all":
+    python -m benchmarks {{options}}
+
+# Everything that is too long for every commit.
+nightly *options:
+    python -m pytest -m nightly --timeout 3600 {{options}}
+
+# What CI runs. Tests on Ray share one of the two processes, so that only one cluster runs at a time.
+all: check
+    python -m pytest -n 2 --dist loadgroup -m "not nightly"

@@ -1,0 +1,65 @@
+"""What is an artifact, when it is loaded, and what a change of it means."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from scenarios.flows import artifacts
+from scenarios.playing import cannot
+
+
+def test_artifacts_travel_change_in_place_and_stay_private(play):
+    played = play(artifacts.Artifacts)
+    start, middle, end = (played.run[step].task for step in ("start", "middle", "end"))
+
+    assert end.data.seen == ([1, 2, 3], "mine", "żółć 🚀", [1, 2, 3], {"deep": [1]}, {"k": [1]}, 7)
+    assert (start.data.numbers, start["_private"].data, middle.data.later) == ([1, 2], "mine", "default")
+    assert middle.data.has == {"numbers": True, "function": False, "lambda_": False, "method": False, "dropped": False, "later": False}
+    assert (middle.data.is_model, middle.data.prediction, middle.data.constant_here) == (True, 6, {"k": [1]})
+    assert ("not modifiable" in middle.data.refusal, "not modifiable" in middle.data.second_refusal) == (True, True)
+    assert end.data.missing == "Flow Artifacts has no attribute 'nowhere'"
+    assert {artifact.id for artifact in start} >= {"loud", "numbers", "untouched", "ünïcode", "model", "constant", "number", "alpha"}
+    assert {artifact.id for artifact in start}.isdisjoint({"_private", "_hidden_constant", "function", "lambda_", "method", "dropped"})
+    assert isinstance(start.data.model, artifacts.Model)
+
+
+def test_an_artifact_that_nobody_reads_is_not_loaded(play):
+    played = play(artifacts.Artifacts)
+
+    assert [step.id for step in played.run if "LOADED" in step.task.stdout] == []
+
+
+@pytest.mark.parametrize("kind", ["holder", "self"])
+def test_what_cannot_be_stored_fails_its_task_with_name_type_and_attribute(play, kind):
+    played = play(artifacts.Unserialisable, kind=kind, fails=True)
+    task = played.run["start"].task
+
+    words = {"holder": ("'bad'", "lock"), "self": ("'bad'", "self")}[kind]
+    assert [word for word in words if word not in played.failure.message] == []
+    assert (task.finished, task.exception is not None, "end" in played.run) == (False, True, False)
+    assert "bad" in task.stderr
+
+
+def test_what_one_split_does_to_its_element_no_other_sees(play):
+    assert play(artifacts.SharedElement).data.got == [([i], [i], ["c", i]) for i in range(6)]
+
+
+def test_a_derived_flow_runs_its_own_steps_and_those_it_inherits(play):
+    data = play(artifacts.Derived, own=5).data
+
+    assert data.trail == ["base start", "derived middle base 5 1", "extra", "mixin helper"]
+
+
+def test_a_hundred_megabytes_are_a_blob_and_arrive_writable(play):
+    played = play(artifacts.Big)
+
+    assert (played.data.sum, played.data.raw_size, played.data.is_writable) == (sum(range(100 * 2**20 // 8)), 20 * 2**20, 5)
+    assert int(played.run["middle"].task.data.big[0]) == 0
+    assert os.path.getsize(next(path for path in _blobs(played, played.run.id) if path.endswith(".npy"))) >= 100 * 2**20
+
+
+def _blobs(played, run_id):
+    for folder, _, names in os.walk(played.run._root.store.local_path("") or ""):
+        yield from (os.path.join(folder, name) for name in names if "blobs" in folder)

@@ -1,6 +1,6 @@
 """Layer 3: what happened, and the questions about it. There is no service and no database: files beside the data.
 
-What it is: the record of a run (`run`), its journal of committed events (`journal`), who may write it (`ownership`), how it is
+What it is: the record of a run (`run`), its journal of committed events (`journal`), who may write it (`ownership`, `takeover`), how it is
 opened (`reading`), what one can ask it (`view`), the index of runs (`index`), and the JSON forms of all that (`wire`).
 
 The commit: blob -> pack -> journal line, durable -> fence looked at -> only then said to anyone. Packs and blobs that no

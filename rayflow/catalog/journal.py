@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rayflow.catalog import wire
-from rayflow.catalog.ownership import is_taken_over
+from rayflow.catalog.ownership import is_taken_over, owner_of
 from rayflow.model.errors import RunFenced, StoreCorrupt, StoreExists
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
@@ -82,10 +82,7 @@ class JournalReader:
         events: list[Json] = []
         for key, content in contents.items():
             start = self._sizes.get(key, 0)
-            limit = self._sealed.get(key, start + len(content))
-            if limit > start + len(content):
-                raise StoreCorrupt(f"The journal '{key}' is cut short: {start + len(content)} of {limit} bytes are there.", key)
-            added = content[: max(0, limit - start)]
+            added = self._up_to_seal(key, start, content)
             events.extend(unframe(added, key))
             self._sizes[key] = start + added.rfind(b"\n") + 1
         return events
@@ -98,6 +95,16 @@ class JournalReader:
         if not self.store.can_append or done >= self._sealed.get(key, done + 1):
             return None
         return self.store.read(key, done)
+
+    def _up_to_seal(self, key: str, start: int, content: bytes) -> bytes:
+        limit = self._sealed.get(key)
+        if limit is None:
+            return content
+        if limit > start + len(content):
+            content = self.store.read(key, start)  # it grew between our look at it and its seal
+        if limit > start + len(content):
+            raise StoreCorrupt(f"The journal '{key}' is cut short: {start + len(content)} of {limit} bytes are there.", key)
+        return content[: max(0, limit - start)]
 
     def _note_seal(self, key: str, content: bytes) -> None:
         first = next(unframe(content, key), None) if key not in self._sizes else None
@@ -151,7 +158,8 @@ class JournalWriter:
             raise self._fenced()
 
     def _fenced(self) -> RunFenced:
+        owner = owner_of(self._store, self._layout)
         return RunFenced(
-            f"Run {self._layout.run} was taken over by another driver, so nothing more is recorded here. "
+            f"Run {self._layout.run} was taken over by another driver ({owner}), so nothing more is recorded here. "
             f"What was acknowledged is kept; follow it with `rayflow show {self._layout.run}`."
         )

@@ -130,12 +130,13 @@ def _column(lineage: Lineage, parts: list[_Part], name: str, count: int) -> Any:
                 pieces.append(piece)
                 is_found = True
             missing.extend(rest)
-        pending = []
+        reached: list[_Part] = []
         for part in missing:
             before, ended = _ancestors(lineage, part)
-            pending.extend(before)
+            reached.extend(before)
             if ended:
                 pieces.append((ended, pa.nulls(len(ended))))
+        pending = _merged(reached)
     if not is_found and count:
         steps = ", ".join(dict.fromkeys(part.segment.step for part in parts))
         stored = ", ".join(_stored_names(lineage, parts)) or "none"
@@ -242,6 +243,17 @@ def _parts_of(lineage: Lineage, step: str, rows: dict[int, list[int]], lap: int 
         if indices:
             parts.append(_Part(segment, indices, [row for its in held for row in its]))
     return parts
+
+
+def _merged(parts: list[_Part]) -> list[_Part]:
+    """The same tasks with one part per segment, so that what many parts inherit is read once."""
+    by_segment: dict[int, list[_Part]] = {}
+    for part in parts:
+        by_segment.setdefault(id(part.segment), []).append(part)
+    return [
+        _Part(same[0].segment, [index for part in same for index in part.indices], [row for part in same for row in part.rows])
+        for same in by_segment.values()
+    ]
 
 
 def _members(segment: Segment, wanted: dict[int, list[int]]) -> list[int]:

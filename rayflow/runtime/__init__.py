@@ -1,6 +1,7 @@
 """Layer 5: a run, driven. The composition root, the one loop, and the place where user code is performed.
 
-* `launch` - `run_flow` and `resume_flow`: claims, seals, re-attaches, records the end. `assembly` puts the parts together.
+* `launch` - `run_flow` and `resume_flow`. `continuing` knows whom a run belongs to (seals, claims), `driving` performs it and records
+  its end, `assembly` puts the parts together.
 * `conductor` - the loop: commands of the scheduler out, reports in, commits, events back. `crew` chooses the executor of a batch,
   `committer` makes group commits, `narrator` tells the user, `tails` follows output, `obituary` reads what the dead wrote.
 * `worker` - performs a batch, in whatever process: `session` is what the process keeps, `shared` what it is sent, `loading` how the flow

@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rayflow.catalog.run import RunRecord
 from rayflow.catalog.view import RunView
@@ -23,10 +22,8 @@ from rayflow.runtime.crew import ENTRY, Crew, cpu_count, needs_cluster
 from rayflow.runtime.loading import file_digest, module_name_of, register_inline
 from rayflow.runtime.narrator import Narrator
 from rayflow.runtime.notices import Reporter, Warned
+from rayflow.runtime.settings import Settings
 from rayflow.runtime.shared import FlowSource, Shared
-
-if TYPE_CHECKING:
-    from rayflow.runtime.launch import Settings
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from rayflow.model.graph import Node
 from rayflow.model.indexes import ROOT_SPACE, TaskKey
 from rayflow.model.records import Artifact
 from rayflow.store.blobs import Blobs, digest_of
-from rayflow.store.codecs import encode
 
 ITEMS = "_foreach_items"
 """The hidden artifact of a foreach step: the sequence that it fans out over, fixed when `next` was called."""
@@ -181,7 +180,7 @@ class TaskBinding:
             if name == "_rayflow" or name in read_only or name.startswith("__") or isinstance(value, _NOT_ARTIFACTS):
                 continue
             loaded = self.loaded.get(name)
-            if loaded is not None and loaded.value is value and is_unchanged(loaded.value, loaded.artifact, name):
+            if loaded is not None and loaded.value is value and is_unchanged(self.context.blobs, loaded.value, loaded.artifact, name):
                 if loaded.is_merged:
                     found[name] = loaded.artifact
                 continue
@@ -192,21 +191,11 @@ class TaskBinding:
         return found
 
 
-def is_unchanged(value: Any, artifact: Artifact, name: str) -> bool:
+def is_unchanged(blobs: Blobs, value: Any, artifact: Artifact, name: str) -> bool:
     """Whether a loaded value, perhaps changed in place, would still be stored as the same bytes."""
     if type(value) in _IMMUTABLE or type(value).__module__.startswith("pyarrow"):
         return True
-    encoded = encode(value, name=name)
-    if encoded.codec != artifact.codec or encoded.nbytes != artifact.nbytes:
-        return False
-    if artifact.inline is not None:
-        return encoded.to_bytes() == artifact.inline
-    from blake3 import blake3
-
-    hasher = blake3(max_threads=blake3.AUTO)
-    for chunk in encoded.chunks:
-        hasher.update(chunk)
-    return hasher.hexdigest() == artifact.digest
+    return blobs.is_same(artifact, name, value)
 
 
 class InputBinding:

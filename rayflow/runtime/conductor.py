@@ -48,7 +48,8 @@ class _Paced:
 
 @dataclass
 class Conductor:
-    """Drives one run to its `Finish`. `shared` is what every batch gets; `view` what is committed so far."""
+    """Drives one run to its `Finish`. `shared` is what every batch gets; `view` what is committed so far; `is_fenced` tells that another
+    driver was seen to own the run."""
 
     scheduler: Scheduler
     crew: Crew
@@ -59,6 +60,7 @@ class Conductor:
     narrator: Narrator
     epoch: int
     specs: dict[str, StepSpec]
+    is_fenced: Callable[[], bool] = lambda: False
     finish: Finish | None = None
     caught_signal: int | None = None
     batches: dict[int, Batch] = field(default_factory=dict[int, Batch])
@@ -95,6 +97,8 @@ class Conductor:
         return self.finish
 
     def _turn(self) -> None:
+        if self.is_fenced():
+            self.journal.check_fence()
         capacity = self.crew.capacity()
         if capacity is not None:
             self._tell(capacity)

@@ -14,7 +14,9 @@ value or a URL needs them.
 Decisions, with what was measured (2 cores, Python 3.11, numpy 2.4, pyarrow 26, other work beside it):
 
 * **A digest costs nothing where a disk is waited for.** BLAKE3 takes 0.23 s a GiB on these 2 cores, so large blobs are hashed in a
-  second thread while they are written and synced under a temporary name, then renamed to their digest.
+  second thread while they are written and synced under a temporary name, then renamed to their digest. `put` and `load` of 1 GiB
+  against {write the same bytes, fsync, map}, best of 4 on a disk that others use too: NumPy 1.03x, Arrow 1.09x, pandas 1.03x, a
+  dict of an array 1.15x (0.80 to 0.89 s against 0.78 s).
 * **Mapped, not read**: load of 1 GiB is 0.3 to 3 ms, privately writable. A stamp left by the writer (`blobs`) spares the reader the
   hash; it is worth 0.23 s a GiB.
 * **pandas through Arrow only if equal.** Plain columns are certain; everything else is read back and compared at write time, or

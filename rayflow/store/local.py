@@ -29,12 +29,12 @@ _FLAGS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 _WAYS_OUT = {
-    errno.ENOSPC: "The disk is full: free some space, or give another root with --datastore-root; then resume.",
-    errno.EDQUOT: "The disk quota is used up: free some space, or give another root with --datastore-root; then resume.",
+    errno.ENOSPC: "The disk is full: free some space, or give another root with --root; then resume.",
+    errno.EDQUOT: "The disk quota is used up: free some space, or give another root with --root; then resume.",
     errno.EFBIG: "The file is larger than this file system or the process limit (ulimit -f) allows.",
-    errno.EACCES: "This user may not do that there: check the owner and the mode, or give another root with --datastore-root.",
-    errno.EPERM: "The system forbids it: check the file's attributes, or give another root with --datastore-root.",
-    errno.EROFS: "The file system is read-only: give another root with --datastore-root.",
+    errno.EACCES: "This user may not do that there: check the owner and the mode, or give another root with --root.",
+    errno.EPERM: "The system forbids it: check the file's attributes, or give another root with --root.",
+    errno.EROFS: "The file system is read-only: give another root with --root.",
     errno.EIO: "The disk reported an I/O error: check the system log; do not trust this disk.",
     errno.ENOTDIR: "A file lies where a directory should be.",
     errno.EISDIR: "A directory lies where a file should be.",
@@ -244,7 +244,7 @@ def _link(temporary: str, path: str) -> None:
             raise
         raise StoreFault(
             f"Cannot create {path}: its file system has no hard links, without which two drivers could both believe they own a run."
-            " Give a root on another file system with --datastore-root.",
+            " Give a root on another file system with --root.",
             path,
         ) from error
 

@@ -43,7 +43,7 @@ def open_root(url: str, *, create: bool) -> Store:
     except StoreMissing:
         if not create:
             raise StoreMissing(
-                f"There is no rayflow root at {store.url} (no {FORMAT_FILE}). Run a flow first, or give its root with --datastore-root.",
+                f"There is no rayflow root at {store.url} (no {FORMAT_FILE}). Run a flow first, or give its root with --root.",
                 FORMAT_FILE,
             ) from None
         _refuse_occupied(store)
@@ -68,7 +68,7 @@ def _refuse_occupied(store: Store) -> None:
     """A local path that is a file cannot become a root."""
     path = store.local_path(FORMAT_FILE)
     if path is not None and os.path.lexists(store.url) and not os.path.isdir(store.url):
-        raise StoreFault(f"{store.url} is a file, not a directory. Give another root with --datastore-root.", FORMAT_FILE)
+        raise StoreFault(f"{store.url} is a file, not a directory. Give another root with --root.", FORMAT_FILE)
 
 
 def _create(store: Store) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rayflow.catalog import wire
 from rayflow.catalog.index import note_end, note_start
 from rayflow.catalog.journal import JournalWriter
-from rayflow.catalog.ownership import take_epoch
+from rayflow.catalog.ownership import Heart, take_epoch
 from rayflow.catalog.reading import Ending, open_run, write_ending
 from rayflow.catalog.run import RunRecord, claim_run
 from rayflow.flow.definition import define
@@ -59,9 +60,7 @@ class RunBuilder:
 
     def lone(self, step: str, parent: str | None = None, *, lap: int = 0, taken: Any = None, index: int = 0, **row: Any) -> Segment:
         """Commits one task, its row in the journal."""
-        return self.commit(
-            Segment(step, IndexSet.single(index), lap, parent, taken, None, self.record.run_id, rows=(self.row(**row),))
-        )
+        return self.commit(Segment(step, IndexSet.single(index), lap, parent, taken, None, self.record.run_id, rows=(self.row(**row),)))
 
     def foreach(self, step: str, counts: Sequence[int], parent: str | None = None, *, first_id: int = 100, **row: Any) -> Segment:
         """Commits tasks 0, 1 ... of a foreach step, which fan out to so many splits each."""
@@ -103,6 +102,16 @@ class RunBuilder:
         segments = tuple(opened.view.segments())
         write_ending(self.store, self.layout, Ending(outcome, "done", T0 + at * 1_000_000, segments=segments, failed=failed))
         note_end(self.store, self.record, outcome)
+
+    @contextmanager
+    def driven(self) -> Iterator[None]:
+        """This process drives the run meanwhile."""
+        heart = Heart(self.store, self.layout, self.epoch)
+        heart.start()
+        try:
+            yield
+        finally:
+            heart.stop()
 
     def log(self, name: str, out: bytes = b"", err: bytes = b"", marks: bytes = b"") -> LogSpan:
         """Writes a log, and names all of it."""

@@ -88,7 +88,7 @@ def test_a_flow_without_runs_says_so(runs):
 def test_no_failed_run_says_so(store):
     hello(store)
 
-    with pytest.raises(RayflowNotFound, match="No run under .* has failed"):
+    with pytest.raises(RayflowNotFound, match=r"No run under .* has failed"):
         find_run(store, "latest-failed")
 
 
@@ -150,7 +150,9 @@ def test_what_cannot_be_located_is_answered_with_what_there_is(store, text, mess
 def test_a_step_of_many_tasks_asks_for_one(store):
     sweep(store)
 
-    with pytest.raises(RayflowInvalidPathspec, match=r"Step Sweep/\d+/train has 4 tasks \(100, 101, 102, 103, ...\). Name one: RUN/train/<task>/"):
+    with pytest.raises(
+        RayflowInvalidPathspec, match=r"Step Sweep/\d+/train has 4 tasks \(100, 101, 102, 103, ...\). Name one: RUN/train/<task>/"
+    ):
         locate(store, "latest/train/rate")
 
 

@@ -77,7 +77,12 @@ def test_the_level_that_is_missing_is_the_one_named(store):
 
 @pytest.mark.parametrize(
     ("attempt", "message"),
-    [(-1, "can only be non-negative"), ("a", "can only be an integer"), (True, "can only be an integer"), (6, "can only be smaller than 6")],
+    [
+        (-1, "can only be non-negative"),
+        ("a", "can only be an integer"),
+        (True, "can only be an integer"),
+        (6, "can only be smaller than 6"),
+    ],
 )
 def test_an_attempt_out_of_range_is_refused(store, attempt, message):
     with pytest.raises(RayflowNotFound, match=message):
@@ -200,7 +205,8 @@ def test_a_running_run_is_followed(store):
     run = RunBuilder(store, Hello)
     run.lone("start", x=1)
     seen = Run(HELLO)
-    before = (seen.state, seen.finished, seen.end_task, seen.data, seen.finished_at, seen.ended_at)
+    with run.driven():
+        before = (seen.state, seen.finished, seen.end_task, seen.data, seen.finished_at, seen.ended_at)
     run.lone("end", "start", y=1)
     run.end()
 
@@ -328,9 +334,8 @@ def test_a_resumed_run_tells_what_it_took_over(store):
     assert [each.origin_pathspec for each in (run, run["start"], run["end"], start, end, Run(HELLO))] == [
         HELLO, f"{HELLO}/start", None, f"{HELLO}/start/1", None, None,
     ]  # fmt: skip
-    assert [start.metadata_dict.get("origin-run-id"), start.metadata_dict.get("origin-task-id"), end.metadata_dict.get("origin-task-id")] == [
-        str(T0), "1", None,
-    ]  # fmt: skip
+    facts = start.metadata_dict
+    assert [facts.get("origin-run-id"), facts.get("origin-task-id"), end.metadata_dict.get("origin-task-id")] == [str(T0), "1", None]
     assert (start.data.x, Run(HELLO)["start"].task.metadata_dict["origin-run-id"]) == (1, "None")
 
 
@@ -369,7 +374,7 @@ def test_code_without_the_flow_says_so(store):
     code = _packaged(store, other__py="")
 
     with pytest.raises(RayflowDataMissing, match=r"The code package .*abc.zip has no file flow.py"):
-        code.flowspec  # noqa: B018
+        code.flowspec
     assert code.info == {}
 
 
@@ -378,7 +383,7 @@ def test_a_damaged_package_is_named(store):
     hello(store, code="abc")
 
     with pytest.raises(StoreCorrupt, match=r"The code package .*abc.zip is damaged"):
-        Run(HELLO).code.flowspec  # noqa: B018
+        Run(HELLO).code.flowspec
 
 
 def test_steps_know_their_neighbours(store):
@@ -395,7 +400,7 @@ def test_a_step_that_did_not_run_is_listed_as_a_child_and_not_found_when_used(st
     (end,) = Run(HELLO)["start"].child_steps
 
     with pytest.raises(RayflowNotFound, match=rf"Step\('{HELLO}/end'\) does not exist"):
-        end.task  # noqa: B018
+        end.task
 
 
 def test_a_step_spans_its_tasks(store):

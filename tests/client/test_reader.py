@@ -88,5 +88,5 @@ def test_scattered_indices_of_many_segments_are_found(run):
 def test_a_missing_pack_is_named(run):
     lost = Segment("train", IndexSet.span(0, 1), run=run.record.run_id, pack="train/0001-gone.arrow")
 
-    with pytest.raises(StoreMissing, match="train/0001-gone.arrow"):
+    with pytest.raises(StoreMissing, match=r"train/0001-gone\.arrow"):
         reader_of(run).row(lost, 0)

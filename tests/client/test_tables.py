@@ -73,8 +73,8 @@ def test_a_nested_fan_out_has_a_column_per_foreach(store):
     run.packed("inner", "outer", IndexSet.span(0, 3), [{"v": k} for k in range(3)])
 
     assert step_of(run, "inner").table("v", "middle", "top").to_pydict() == {
-        "outer.index": [0, 0, 1], "index": [0, 1, 0], "v": [0, 1, 2], "middle": [6, 6, 6], "top": [5, 5, 5],
-    } or step_of(run, "inner").table().column_names == ["start.index", "index", "v"]  # fmt: skip
+        "start.index": [0, 0, 1], "index": [0, 1, 0], "v": [0, 1, 2], "middle": [6, 6, 6], "top": [5, 5, 5],
+    }  # fmt: skip
 
 
 def test_a_lone_task_is_a_table_of_one_row(store):

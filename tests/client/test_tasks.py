@@ -50,7 +50,7 @@ def test_data_without_the_artifact_raises_attribute_error(store):
     hello(store)
 
     with pytest.raises(AttributeError, match=rf"Task\('{HELLO}/end/2'\) has no artifact 'nope'"):
-        Task(f"{HELLO}/end/2").data.nope  # noqa: B018
+        Task(f"{HELLO}/end/2").data.nope
 
 
 def test_hidden_artifacts_are_reached_by_name(store):
@@ -102,7 +102,17 @@ def test_the_parameters_have_a_task_of_their_own(store):
 
 def test_metaflow_s_bookkeeping_is_computed(store):
     sweep(store)
-    names = ["name", "_task_ok", "_success", "_exception", "_transition", "_current_step", "_foreach_var", "_foreach_num_splits", "_iteration_stack"]
+    names = [
+        "name",
+        "_task_ok",
+        "_success",
+        "_exception",
+        "_transition",
+        "_current_step",
+        "_foreach_var",
+        "_foreach_num_splits",
+        "_iteration_stack",
+    ]
 
     found = [[task[name].data for name in names] for task in (Task(f"Sweep/{T0}/start/1"), Task(f"Sweep/{T0}/train/101"))]
 
@@ -407,7 +417,7 @@ def test_lines_can_be_had_as_bytes(store):
 def test_a_stream_of_another_name_is_refused(store):
     hello(store)
 
-    with pytest.raises(UserError, match="There is no stream 'out'. The streams of a task are 'stdout' and 'stderr'."):
+    with pytest.raises(UserError, match=r"There is no stream 'out'\. The streams of a task are 'stdout' and 'stderr'"):
         Task(f"{HELLO}/start/1").loglines("out")
 
 
@@ -454,4 +464,4 @@ def test_a_task_that_is_removed_is_not_found_when_it_is_used(store):
     made_elsewhere = task.parent._to(Task, *task.path_components[:3], "99")
 
     with pytest.raises(RayflowNotFound, match=rf"Task\('{HELLO}/start/99'\) does not exist"):
-        made_elsewhere.finished  # noqa: B018
+        made_elsewhere.finished

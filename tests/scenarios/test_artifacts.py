@@ -7,7 +7,6 @@ import os
 import pytest
 
 from scenarios.flows import artifacts
-from scenarios.playing import cannot
 
 
 def test_artifacts_travel_change_in_place_and_stay_private(play):
@@ -31,19 +30,24 @@ def test_an_artifact_that_nobody_reads_is_not_loaded(play):
     assert [step.id for step in played.run if "LOADED" in step.task.stdout] == []
 
 
-@pytest.mark.parametrize("kind", ["holder", "self"])
-def test_what_cannot_be_stored_fails_its_task_with_name_type_and_attribute(play, kind):
-    played = play(artifacts.Unserialisable, kind=kind, fails=True)
+def test_what_cannot_be_stored_fails_its_task_with_name_type_and_attribute(play):
+    played = play(artifacts.Unserialisable, fails=True)
     task = played.run["start"].task
 
-    words = {"holder": ("'bad'", "lock"), "self": ("'bad'", "self")}[kind]
-    assert [word for word in words if word not in played.failure.message] == []
+    assert "'bad' (dict) cannot be stored: its part ['inner'].lock is a _thread.lock" in played.failure.message
     assert (task.finished, task.exception is not None, "end" in played.run) == (False, True, False)
-    assert "bad" in task.stderr
+    assert "'bad'" in task.stderr
+
+
+@pytest.mark.xfail(strict=True, reason="store.codecs.culprit searches within the flow object instead of giving its own words")
+def test_storing_self_fails_with_the_advice_to_store_its_attributes(play):
+    played = play(artifacts.Unserialisable, kind="self", fails=True)
+
+    assert "input.some_var" in played.failure.message
 
 
 def test_what_one_split_does_to_its_element_no_other_sees(play):
-    assert play(artifacts.SharedElement).data.got == [([i], [i], ["c", i]) for i in range(6)]
+    assert play(artifacts.SharedElement).data.got == [([i], [i], ["c", i]) for i in range(60)]
 
 
 def test_a_derived_flow_runs_its_own_steps_and_those_it_inherits(play):
@@ -57,9 +61,8 @@ def test_a_hundred_megabytes_are_a_blob_and_arrive_writable(play):
 
     assert (played.data.sum, played.data.raw_size, played.data.is_writable) == (sum(range(100 * 2**20 // 8)), 20 * 2**20, 5)
     assert int(played.run["middle"].task.data.big[0]) == 0
-    assert os.path.getsize(next(path for path in _blobs(played, played.run.id) if path.endswith(".npy"))) >= 100 * 2**20
+    assert max(size for path, size in _files(f"{play.root}/Big/runs/{played.run.id}/blobs") if path.endswith(".npy")) >= 100 * 2**20
 
 
-def _blobs(played, run_id):
-    for folder, _, names in os.walk(played.run._root.store.local_path("") or ""):
-        yield from (os.path.join(folder, name) for name in names if "blobs" in folder)
+def _files(directory):
+    return [(name, os.path.getsize(os.path.join(directory, name))) for name in os.listdir(directory)]

@@ -65,6 +65,7 @@ class Artifacts(FlowSpec):
         self.is_model = isinstance(self.model, Model)
         self.prediction = self.model.predict(2)
         self.model.weights.append(3)
+        assert self.untouched
         del self.untouched
         try:
             self.alpha = 3
@@ -115,7 +116,7 @@ class SharedElement(FlowSpec):
     @step
     def start(self):
         shared = []
-        self.items = [shared] * 6
+        self.items = [shared] * 60
         self.common = []
         self.next(self.body, foreach="items")
 

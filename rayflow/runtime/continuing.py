@@ -1,0 +1,132 @@
+"""Whom a run belongs to: who may go on with it, and how it is taken from a driver that died.
+
+A plain resume of a run that did not succeed *seals* it where it has no end (the next epoch: nothing is acknowledged there any more),
+then *claims* it (create-only), so that of several such resumes one goes on. Whoever re-attaches to the origin takes its next epoch
+first and looks at the claim afterwards; a resume claims first and looks at the epochs afterwards: one of the two sees the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from rayflow.catalog.index import newest_first, note_end
+from rayflow.catalog.ownership import claim_continuation, continuation_of, is_alive, is_taken_over, last_epoch, owner_of
+from rayflow.catalog.reading import Ending, OpenedRun, open_run, write_ending
+from rayflow.catalog.run import RunRecord, read_run
+from rayflow.catalog.takeover import take_over
+from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreCorrupt, StoreExists
+from rayflow.model.ports import Store
+from rayflow.model.records import Outcome, Segment
+from rayflow.runtime.notices import Reporter, Warned
+
+
+def newest_run(store: Store, flow: str, user: str, reporter: Reporter) -> RunRecord:
+    """The newest run or resume of the flow by this user. One whose record is damaged is named, and passed over."""
+    for entry in newest_first(store, flow):
+        try:
+            record = read_run(store, flow, entry.run_id)
+        except RayflowNotFound:
+            continue
+        except StoreCorrupt as fault:
+            reporter.tell(Warned(f"Run {entry.run_id} is passed over: {fault}"))
+            continue
+        if record.user == user:
+            return record
+    raise RayflowNotFound("A previous run id was not found. Specify --origin-run-id.")
+
+
+def refuse_alive(store: Store, record: RunRecord, reporter: Reporter) -> None:
+    """RunOwnedElsewhere when somebody drives the run."""
+
+    def waiting(owner: object, seconds: float) -> None:
+        reporter.tell(Warned(f"Run {record.run_id} was driven by {owner}: waiting up to {seconds:.0f} s for a sign of life."))
+
+    if is_alive(store, record.layout, waiting):
+        raise in_progress(store, record)
+
+
+def in_progress(store: Store, record: RunRecord) -> RunOwnedElsewhere:
+    """Says who drives the run."""
+    owner = owner_of(store, record.layout)
+    return RunOwnedElsewhere(
+        f"Run {record.run_id} is in progress: {owner} drives it. Wait for it, stop that process, or start another run."
+    )
+
+
+def refuse_continued(store: Store, record: RunRecord) -> None:
+    """RunOwnedElsewhere when a resume took the run's work over: what were acknowledged here from now on would be missing there."""
+    continuation = continuation_of(store, record.layout)
+    if continuation is not None:
+        raise RunOwnedElsewhere(f"Run {record.run_id} was continued by run {continuation}. Resume that one, or branch off with `--fork`.")
+
+
+def claimed_origin(store: Store, origin: RunRecord, run_id: str, reporter: Reporter, *, is_free: bool) -> tuple[OpenedRun, str]:
+    """The run to continue, with an end, and the id to continue it under. `is_free`: no claim is made or minded.
+
+    Where the origin was continued by a run that died, that run is what is continued. RunOwnedElsewhere when somebody drives one of them.
+    """
+    while True:
+        epoch = last_epoch(store, origin.layout)
+        opened = open_run(store, origin.flow, origin.run_id)
+        if opened.ending is None:
+            refuse_alive(store, origin, reporter)
+            opened, epoch = _sealed(store, origin)
+        if is_free or (opened.ending is not None and opened.ending.outcome is Outcome.SUCCEEDED):
+            return opened, run_id
+        holder = claim_continuation(store, origin.layout, run_id)
+        continuation = _record_of(store, origin.flow, holder)
+        if holder == run_id or continuation is None:  # whoever claimed it died before its run existed: its id is free to be used
+            if not is_taken_over(store, origin.layout, epoch):
+                return opened, holder
+            continue  # it was re-attached meanwhile
+        if open_run(store, origin.flow, holder).ending is None:
+            _refuse_continuing(store, origin, continuation, reporter)
+        reporter.tell(
+            Warned(f"Run {origin.run_id} was continued by run {holder}: that one is resumed. `--fork` starts from {origin.run_id}.")
+        )
+        origin = continuation
+
+
+def _record_of(store: Store, flow: str, run_id: str) -> RunRecord | None:
+    try:
+        return read_run(store, flow, run_id)
+    except RayflowNotFound:
+        return None
+
+
+def _refuse_continuing(store: Store, origin: RunRecord, continuation: RunRecord, reporter: Reporter) -> None:
+    try:
+        refuse_alive(store, continuation, reporter)
+    except RunOwnedElsewhere as fault:
+        raise RunOwnedElsewhere(f"Run {origin.run_id} is being continued already, by run {continuation.run_id}. {fault.message}") from None
+
+
+def _sealed(store: Store, record: RunRecord) -> tuple[OpenedRun, int]:
+    """Takes the run from a driver that died, so that nothing is acknowledged there any more, and records the interruption."""
+    epoch = take_over(store, record.layout).epoch
+    opened = open_run(store, record.flow, record.run_id)
+    ending = Ending(
+        Outcome.INTERRUPTED,
+        "its driver died",
+        0,
+        segments=tuple(opened.view.segments()),
+        failed=tuple(failed for attempts in opened.view.failed.values() for failed in attempts),
+        epoch=epoch,
+    )
+    with contextlib.suppress(StoreExists):
+        write_ending(store, record.layout, ending)
+    note_end(store, record, Outcome.INTERRUPTED)
+    return OpenedRun(store, record, opened.view, ending), epoch
+
+
+def reusable_of(opened: OpenedRun) -> tuple[tuple[Segment, ...], frozenset[str]]:
+    """What a continuation of the run may take over, and the steps that it was itself to run again.
+
+    A resume that died before it did anything may not have recorded all that it took over: its origin's work is what there is. One that
+    did something had recorded that before.
+    """
+    record, segments = opened.record, tuple(opened.view.segments())
+    if record.origin is None or any(segment.run in ("", record.run_id) for segment in segments):
+        return segments, frozenset()
+    segments, rerun = reusable_of(open_run(opened.store, record.flow, record.origin))
+    return segments, rerun | ({record.resumed_step} if record.resumed_step else set())

@@ -1,0 +1,42 @@
+"""What a run is started with, and how it ended: the two values that everybody above the runtime exchanges with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rayflow.model.records import Outcome
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know that the flow does not say. Read once, by the entry point.
+
+    `root` is a directory or any fsspec URL. `executor` is `auto`, `ray`, `process` or `inline`. `environ` is what parameters and
+    callables may see of the environment. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
+    """
+
+    root: str = ".rayflow"
+    executor: str = "auto"
+    address: str | None = None
+    max_workers: int | None = None
+    max_num_splits: int | None = None
+    max_log_mb: int = 10
+    user: str = ""
+    tags: tuple[str, ...] = ()
+    run_id: str | None = None
+    run_id_file: str | None = None
+    runner_attribute_file: str | None = None
+    namespace: str | None = None
+    is_strict: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended; `exit_code` as DESIGN 5: 0, 1, 130 (SIGINT) or 143 (SIGTERM)."""
+
+    flow: str
+    run_id: str
+    outcome: Outcome
+    exit_code: int

@@ -21,7 +21,8 @@ class RunRecord:
 
     `parameters` are the stored parameters and configs, `constants` the class constants (attribute name -> artifact).
     `origin` is the run that this one continues (None for `run`), `resumed_step` the step that was asked for. `created_us` is
-    microseconds since 1970, UTC, by the launcher's clock. `launcher` is the process that claimed the id. `code` is the digest of the code package, None when the flow has no file.
+    microseconds since 1970, UTC, by the launcher's clock; `launcher` is the process that claimed the id. `code` is the digest of the
+    code package, None when the flow has no file.
     """
 
     flow: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rayflow.model.errors import RayflowUnknownUser, UsageError
+from rayflow.model.errors import UsageError
 
 if TYPE_CHECKING:
     from rayflow.runtime.launch import Settings
@@ -32,13 +32,10 @@ class Surroundings:
 
     @property
     def user(self) -> str:
-        """Who runs this, as recorded with the run. Containers have no other user than root: then, and only then, it is `root`."""
-        from rayflow.client.environ import user_name
+        """Who runs this, as recorded with the run."""
+        from rayflow.client.environ import identity
 
-        try:
-            return user_name(self.environ)
-        except RayflowUnknownUser:
-            return _name_of_account()
+        return identity(self.environ)
 
     @property
     def default_decospecs(self) -> tuple[str, ...]:
@@ -64,13 +61,3 @@ class Surroundings:
             is_strict=bool(options.get("strict_resources")),
             environ=self.environ,
         )
-
-
-def _name_of_account() -> str:
-    """What the system calls the account; its number where it has no name. Never fails: a run is not lost for a name."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

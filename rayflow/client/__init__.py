@@ -24,7 +24,7 @@ Importing this loads no pyarrow, NumPy, ray or fsspec; reading an artifact of a 
 
 from rayflow.client.base import RayflowObject
 from rayflow.client.data import DataArtifact, TaskData
-from rayflow.client.environ import find_root, user_name
+from rayflow.client.environ import find_root, identity, user_name
 from rayflow.client.facts import Metadata
 from rayflow.client.flows import Flow, Rayflow
 from rayflow.client.lineage import Lineage
@@ -57,6 +57,7 @@ __all__ = [
     "find_run",
     "get_metadata",
     "get_namespace",
+    "identity",
     "locate",
     "metadata",
     "namespace",

@@ -5,6 +5,7 @@ Here and not in the command line, since a notebook has no command line and must 
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Mapping
 
@@ -39,3 +40,16 @@ def user_name(environ: Mapping[str, str]) -> str:
         if name and name != "root":
             return name
     raise RayflowUnknownUser("The user's name is not known. Set the environment variable RAYFLOW_USER to it.")
+
+
+def identity(environ: Mapping[str, str]) -> str:
+    """Who works here: `user_name`, else what the system calls the account, which in a container is `root`. Runs are recorded, and
+    looked for, under this name. Never fails: neither a run nor a look at one is lost for a name."""
+    try:
+        return user_name(environ)
+    except RayflowUnknownUser:
+        pass
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

@@ -29,8 +29,8 @@ class RowReader(Protocol):
         """The names that the row stored."""
         ...
 
-    def load(self, artifact: Artifact, run: str) -> Any:
-        """The value. `run` is the owner of blobs that name none."""
+    def load(self, artifact: Artifact, run: str, name: str = "") -> Any:
+        """The value. `run` is the owner of blobs that name none; `name` is the artifact's, for messages."""
         ...
 
     def value(self, segment: Segment, index: int, name: str) -> Any:
@@ -122,7 +122,7 @@ class Lineage:
     def value(self, place: Place) -> Any:
         """The value that lies there, decoded anew."""
         assert place.artifact is not None
-        return self.reader.load(place.artifact, place.segment.run if place.segment else self.view.record.run_id)
+        return self.reader.load(place.artifact, place.segment.run if place.segment else self.view.record.run_id, place.name)
 
     def names(self, key: TaskKey, parent: str | None = None) -> list[str]:
         """Every artifact name that a task sees, parameters and constants included, without duplicates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rayflow.client.environ import ROOT_NAME, find_root, user_name
+from rayflow.client.environ import ROOT_NAME, find_root, identity
 from rayflow.client.roots import Root, root_at
 from rayflow.model.errors import UserError
 from rayflow.model.layout import FORMAT_FILE
@@ -31,14 +31,14 @@ def namespace(ns: str | None) -> str | None:
 
 
 def get_namespace() -> str | None:
-    """The current namespace; None when everything is shown. Raises `RayflowUnknownUser` where it depends on an unknown user."""
-    return _session.namespace if _session.is_namespace_set else f"user:{user_name(os.environ)}"
+    """The current namespace; None when everything is shown."""
+    return _session.namespace if _session.is_namespace_set else f"user:{identity(os.environ)}"
 
 
 def default_namespace() -> str:
     """Back to the user's own namespace, `user:<name>`, which is returned."""
     _session.is_namespace_set, _session.namespace = False, None
-    return f"user:{user_name(os.environ)}"
+    return f"user:{identity(os.environ)}"
 
 
 def metadata(ms: str) -> str:

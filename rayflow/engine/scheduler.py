@@ -23,6 +23,9 @@ from rayflow.model.records import Failure, Outcome, Segment
 from rayflow.model.spec import StepSpec
 
 
+_SIGNALS = {2: "Ctrl-C", 15: "SIGTERM"}
+
+
 class Scheduler:
     """Facts in, commands out. Holds a run's state as index sets and tables of exceptions; costs are per batch.
 
@@ -326,7 +329,9 @@ class Scheduler:
 
     def _interrupt(self, signal_number: int, now: float) -> None:
         if self.ending is None:
-            self._end(Ending(Outcome.INTERRUPTED, f"interrupted by signal {signal_number}", now + self._grace_s))
+            self._end(
+                Ending(Outcome.INTERRUPTED, f"interrupted by {_SIGNALS.get(signal_number, f'signal {signal_number}')}", now + self._grace_s)
+            )
         else:
             self.ending.deadline = min(self.ending.deadline, now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodType
@@ -23,6 +24,7 @@ ITEMS = "_foreach_items"
 """The hidden artifact of a foreach step: the sequence that it fans out over, fixed when `next` was called."""
 
 _NOT_ARTIFACTS = (FunctionType, MethodType, BuiltinFunctionType, Parameter)
+_UNREAD = object()
 _IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), range)
 
 
@@ -86,8 +88,9 @@ class StepContext:
 
 
 def element_of(items: Any, position: int) -> Any:
-    """Element `position` of the indexed sequence of a fan-out."""
-    return items[position]
+    """Element `position` of the indexed sequence of a fan-out; the caller's own, since the sequence is kept for the tasks that follow."""
+    element = items[position]
+    return element if type(element) in _IMMUTABLE else deepcopy(element)
 
 
 @dataclass(slots=True)
@@ -102,7 +105,7 @@ class _Loaded:
 class TaskBinding:
     """The link of the task that is being performed."""
 
-    __slots__ = ("attempt", "context", "index", "loaded", "merged", "taken")
+    __slots__ = ("_element", "attempt", "context", "index", "loaded", "merged", "taken")
 
     def __init__(self, context: StepContext, index: int, attempt: int) -> None:
         self.context = context
@@ -111,6 +114,7 @@ class TaskBinding:
         self.taken: Transition | None = None
         self.loaded: dict[str, _Loaded] = {}
         self.merged: dict[str, Artifact] = {}
+        self._element: Any = _UNREAD
 
     @property
     def step_name(self) -> str:
@@ -146,7 +150,9 @@ class TaskBinding:
         return None if place is None else place[2]
 
     def innermost_input(self) -> Any:
-        return self.context.element(self.context.node.name, self.index)
+        if self._element is _UNREAD:
+            self._element = self.context.element(self.context.node.name, self.index)
+        return self._element
 
     def merge_artifacts(self, flow: Any, inputs: Any, exclude: Sequence[str], include: Sequence[str]) -> None:
         """Takes over what all inputs that have it agree on, by reference. Equality is that of the stored bytes."""

@@ -75,6 +75,11 @@ def is_installed(file: str) -> bool:
     return file.startswith("<frozen") or os.path.realpath(file).startswith(_INSTALLED) or f"{os.sep}site-packages{os.sep}" in file
 
 
+def is_users(file: str) -> bool:
+    """Whether a source file is the user's own: neither installed nor ours."""
+    return not file.startswith(_PACKAGE) and not is_installed(file)
+
+
 def describe(error: BaseException) -> None:
     """Writes the traceback to the task's stderr, where its user will look."""
     print(traceback_of(error), file=sys.stderr, end="", flush=True)  # noqa: T201 - this is the task's own output

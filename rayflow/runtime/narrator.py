@@ -35,6 +35,8 @@ SHOWN_SPLITS = 32
 """Fan-outs of more are told in totals, and what their splits print goes to their logs."""
 
 _LOOK_S = 0.1
+_REPEAT_S = 30.0
+"""Progress is told again after this long, so that a silent task does not look like a dead one."""
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Narrator:
     _seconds: dict[str, float] = field(default_factory=dict[str, float])
     _reused: dict[str, int] = field(default_factory=dict[str, int])
     _looked: float = 0.0
+    _told: float = 0.0
     _last: tuple[StepProgress, ...] = ()
     _is_waiting: bool = False
 
@@ -80,7 +83,9 @@ class Narrator:
         return space == "" or self.view.fanout_of(space, index).total <= SHOWN_SPLITS
 
     def _label(self, step: str, index: int, lap: int, pid: int = 0) -> TaskLabel:
-        return TaskLabel(self.view.record.run_id, step, self.view.task_id(TaskKey(step, index, lap)), pid)
+        frames = self.view.frames(self.view.graph[step].space, index)
+        where = f"[{','.join(str(frame.position) for frame in frames)}]" if frames else ""
+        return TaskLabel(self.view.record.run_id, step, self.view.task_id(TaskKey(step, index, lap)), pid, where)
 
     def stopped(self, batch: Batch, rows: Iterable[Row], *, is_retried: bool = False) -> None:
         """An attempt is over: the rest of its output is told before anything that follows from it. What comes after it in the
@@ -143,13 +148,10 @@ class Narrator:
         key, row = failed.key, failed.row
         if row.failure is None:
             return
-        frames = self.view.frames(self.view.graph[key.step].space, key.index)
-        where = f"[{','.join(str(frame.position) for frame in frames)}]" if frames else ""
         retry = self.specs[key.step].retry
         self.reporter.tell(
             TaskAttemptFailed(
                 label=self._label(key.step, key.index, key.lap, row.pid),
-                where=where,
                 attempt=row.attempt,
                 attempts_allowed=retry.times + 1,
                 failure=row.failure,
@@ -184,8 +186,8 @@ class Narrator:
             self.reporter.tell(Waiting("Ray is starting"))
         self._is_waiting = is_waiting_for_ray
         steps = self.steps(progress)
-        if steps != self._last:
-            self._last = steps
+        if steps != self._last or now - self._told >= _REPEAT_S:
+            self._last, self._told = steps, now
             self.reporter.tell(Progressed(self.view.graph, steps))
 
     def forget(self, batch_id: int) -> None:

@@ -28,12 +28,14 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskLabel:
-    """How a lone task is shown: `<run>/<step>/<task>`, and the process that performs it (0 while unknown)."""
+    """How a task is shown: `<run>/<step>/<task>`, the process that performs it (0 while unknown), and its position in the enclosing
+    foreaches ("[3]", "[3,0]", or "")."""
 
     run_id: str
     step: str
     task_id: str
     pid: int = 0
+    where: str = ""
 
     def __str__(self) -> str:
         return f"{self.run_id}/{self.step}/{self.task_id}"
@@ -69,11 +71,10 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True)
 class TaskAttemptFailed:
-    """An attempt of any task failed. `attempts_allowed` counts all attempts; `is_retried` where another follows. `where` is the
-    position in the enclosing foreaches ("[3]", "[3,0]", or ""). `peak_nbytes` is 0 where unknown."""
+    """An attempt of any task failed. `attempts_allowed` counts all attempts; `is_retried` where another follows. `peak_nbytes` is 0
+    where unknown."""
 
     label: TaskLabel
-    where: str
     attempt: int
     attempts_allowed: int
     failure: Failure

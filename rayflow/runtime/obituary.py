@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 from dataclasses import replace
 
 from rayflow.model.commands import Batch
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
-from rayflow.model.records import Failure, FailureKind
+from rayflow.model.records import Failure, FailureKind, UserFrame
 from rayflow.model.reports import BatchStarted, WorkerDied
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.deadline import spelled
+from rayflow.runtime.failures import is_users
 
 _TAIL_NBYTES = 16 * 1024
+_THREAD = re.compile(r"(Current thread|Thread) 0x[^\n]*:\n((?:  [^\n]*\n?)*)")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
 _FATAL = re.compile(r"Fatal Python error: ([^\n]+)")
 
@@ -22,14 +25,15 @@ def refined(report: WorkerDied, store: Store, layout: RunLayout, started: BatchS
     """The report of a death, with its cause named where `faulthandler` wrote it: a hard timeout, a segmentation fault."""
     text = _last_words(store, layout, started)
     if text.rfind("Timeout (") >= 0 and spec.timeout_s:
-        where = _user_line(text[text.rfind("Timeout (") :])
-        message = f"Step {batch.step} timed out after {spelled(spec.timeout_s)} and did not stop{where}; its process was ended."
-        return replace(report, failure=Failure(FailureKind.TIMEOUT, message))
+        frames = _user_frames(text[text.rfind("Timeout (") :])
+        message = f"Step {batch.step} timed out after {spelled(spec.timeout_s)} and did not stop{_at(frames)}; its process was ended."
+        return replace(report, failure=Failure(FailureKind.TIMEOUT, message, frames=frames))
     fatal = _FATAL.search(text)
     if fatal is not None and report.failure.kind is FailureKind.DIED:
         cause = "a segmentation fault (SIGSEGV)" if "Segmentation" in fatal[1] else f"a fatal error ({fatal[1].strip()})"
-        where = _user_line(text[fatal.start() :])
-        return replace(report, failure=replace(report.failure, message=f"Its process ended by {cause}{where}."))
+        frames = _user_frames(text[fatal.start() :])
+        message = f"Its process ended by {cause}{_at(frames)}."
+        return replace(report, failure=replace(report.failure, message=message, frames=frames))
     return report
 
 
@@ -46,12 +50,18 @@ def _last_words(store: Store, layout: RunLayout, started: BatchStarted | None) -
         return ""
 
 
-def _user_line(text: str) -> str:
-    """at flow.py:12 in train, from the innermost frame that a faulthandler dump shows of the main thread."""
-    frames = [frame for frame in _FRAME.findall(text.rpartition("Current thread")[2] or text) if "/rayflow/" not in frame[0]]
-    if not frames:
-        frames = [frame for frame in _FRAME.findall(text) if "/rayflow/" not in frame[0]]
-    if not frames:
-        return ""
-    file, line, function = frames[0]
-    return f" at {file.rpartition('/')[2]}:{line} in {function}"
+def _user_frames(text: str) -> tuple[UserFrame, ...]:
+    """The frames of the user's own code in a faulthandler dump, outermost first: of the thread at fault, else of the main one, which a
+    dump lists last."""
+    threads = _THREAD.findall(text)
+    at_fault = [dump for kind, dump in threads if kind == "Current thread"]
+    for dump in (*at_fault, *(dump for _, dump in threads[-1:])):
+        frames = [(file, int(line), function) for file, line, function in _FRAME.findall(dump) if is_users(file)]
+        if frames:
+            return tuple(UserFrame(*frame, linecache.getline(*frame[:2]).strip()) for frame in reversed(frames))
+    return ()
+
+
+def _at(frames: tuple[UserFrame, ...]) -> str:
+    """at flow.py:12 in train, from the innermost frame."""
+    return f" at {frames[-1].file.rpartition('/')[2]}:{frames[-1].line} in {frames[-1].function}" if frames else ""

@@ -119,7 +119,7 @@ class _BatchRunner:
             attempt = batch.attempt_of(index)
             if progress:
                 progress.set(batch.id, index, attempt)
-            yield from self._task(index, attempt)
+            yield from self._task(index, attempt, surroundings)
             surroundings.restore()
             now = time.perf_counter()
             if now - flushed_at >= FLUSH_S or self.encoder.nbytes > FLUSH_NBYTES:
@@ -131,7 +131,7 @@ class _BatchRunner:
             progress.set(batch.id, -1, 0)
         yield from self._flush()
 
-    def _task(self, index: int, attempt: int) -> Iterator[Report]:
+    def _task(self, index: int, attempt: int, surroundings: _Surroundings) -> Iterator[Report]:
         """Attempts until the task is done, or is for the driver to decide about."""
         while True:
             tried = self._attempt(index, attempt)
@@ -147,6 +147,7 @@ class _BatchRunner:
             yield AttemptFailed(self.batch.id, index, attempt, tried.failure, row, is_retried)
             if not is_retried:
                 return
+            surroundings.restore()
             attempt += 1
             if self.session.progress:
                 self.session.progress.set(self.batch.id, index, attempt)

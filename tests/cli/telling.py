@@ -70,8 +70,8 @@ def started(**facts):
     return RunStarted(record(), "/data/.rayflow", **facts)
 
 
-def label(step="train", task_id="3", pid=12):
-    return TaskLabel("77", step, task_id, pid)
+def label(step="train", task_id="3", pid=12, where=""):
+    return TaskLabel("77", step, task_id, pid, where)
 
 
 def standing(step, known, done, *, running=0, reused=0, failed=0):

@@ -38,13 +38,14 @@ def test_a_label_is_spread_into_its_parts():
         "step": "train",
         "task_id": "3",
         "pid": 12,
+        "where": "",
         "attempt": 1,
         "is_fallback": False,
     }
 
 
 def test_a_failed_attempt_carries_the_failure_with_its_frames():
-    line = told(TaskAttemptFailed(label(), "[1]", 0, 2, FAILURE, is_retried=True))
+    line = told(TaskAttemptFailed(label(where="[1]"), 0, 2, FAILURE, is_retried=True))
 
     assert (line["where"], line["failure"]["kind"], line["failure"]["frames"][0]["line"]) == ("[1]", "exception", 58)
 
@@ -64,6 +65,7 @@ def test_progress_and_the_end_list_the_steps():
         "step": "train",
         "task_id": "3",
         "pid": 12,
+        "where": "",
     }
 
 

@@ -104,7 +104,7 @@ def test_a_run_is_opened_by_a_header_and_closed_by_a_table():
 def test_a_failure_shows_the_users_frames_and_ends_with_the_command_that_continues():
     text = told(
         started(),
-        TaskAttemptFailed(label(), "[1]", 1, 2, FAILURE, is_retried=False, seconds=41.2, node="node-3"),
+        TaskAttemptFailed(label(where="[1]"), 1, 2, FAILURE, is_retried=False, seconds=41.2, node="node-3"),
         RunEnded("77", Outcome.FAILED, 42.0, (standing("train", 3, 2, failed=1), standing("join", 1, 0)), failure=FAILURE, label=label()),
     )
 
@@ -130,10 +130,10 @@ def test_a_verbose_failure_shows_the_whole_traceback():
     assert shown[shown.index("✗ train failed") + 1 : -2] == [f"    {line}" for line in TRACEBACK.splitlines()]
 
 
-def test_output_stands_above_with_its_step_and_within_a_fan_out_its_task():
-    text = told(started(), TaskSaid(label("start", "1"), "\x1b[2Jhello"), TaskSaid(label(), "splitting", is_error=True))
+def test_output_stands_above_with_its_step_and_within_a_fan_out_its_position():
+    text = told(started(), TaskSaid(label("start", "1"), "\x1b[2Jhello"), TaskSaid(label(where="[1]"), "splitting", is_error=True))
 
-    assert text.splitlines()[1:] == ["start hello", "train/3 splitting"]
+    assert text.splitlines()[1:] == ["start hello", "train[1] splitting"]
 
 
 def test_a_traceback_is_told_once_by_the_failure_and_not_by_the_output():
@@ -141,13 +141,13 @@ def test_a_traceback_is_told_once_by_the_failure_and_not_by_the_output():
 
     text = told(
         started(),
-        *[TaskSaid(label(), line, is_error=True) for line in said],
-        TaskAttemptFailed(label(), "[1]", 0, 2, FAILURE, is_retried=True),
+        *[TaskSaid(label(where="[1]"), line, is_error=True) for line in said],
+        TaskAttemptFailed(label(where="[1]"), 0, 2, FAILURE, is_retried=True),
     )
 
     assert text.splitlines()[1:] == [
-        "train/3 before",
-        "train/3 after",
+        "train[1] before",
+        "train[1] after",
         "! train[1] failed (attempt 1 of 2); it is retried",
         "    /src/train.py:58 in train    self.model = fit(X, y)",
         "    /src/model.py:21 in fit      w = solve(A, b)",
@@ -158,7 +158,7 @@ def test_a_traceback_is_told_once_by_the_failure_and_not_by_the_output():
 def test_output_that_only_looks_like_a_failure_is_shown_when_the_task_is_done():
     text = told(started(), TaskSaid(label(), "<flow X step y> failed:", is_error=True), TaskDone(label(), 0.1))
 
-    assert text.splitlines()[1:] == ["train/3 <flow X step y> failed:"]
+    assert text.splitlines()[1:] == ["train <flow X step y> failed:"]
 
 
 def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on():

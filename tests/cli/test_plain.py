@@ -55,9 +55,9 @@ def test_a_run_is_told_in_the_lines_that_metaflow_users_know():
 
 def test_a_failed_run_shows_the_users_frames_and_ends_with_the_command_that_continues():
     out, err = told(
-        TaskAttemptFailed(label(), "[1]", 0, 2, FAILURE, is_retried=True, seconds=0.5),
+        TaskAttemptFailed(label(where="[1]"), 0, 2, FAILURE, is_retried=True, seconds=0.5),
         TaskStarted(label(), attempt=1),
-        TaskAttemptFailed(label(), "[1]", 1, 2, FAILURE, is_retried=False, seconds=41.2, peak_nbytes=2_100_000_000, node="node-3"),
+        TaskAttemptFailed(label(where="[1]"), 1, 2, FAILURE, is_retried=False, seconds=41.2, peak_nbytes=2_100_000_000, node="node-3"),
         RunEnded("77", Outcome.FAILED, 60.0, (), failure=FAILURE, label=label()),
     )
 
@@ -82,7 +82,7 @@ def test_a_failed_run_shows_the_users_frames_and_ends_with_the_command_that_cont
 
 
 def test_a_segmentation_fault_is_named():
-    out, _ = told(TaskAttemptFailed(label(), "", 0, 1, Failure(FailureKind.DIED, "It died.", exit_code=-11), is_retried=False))
+    out, _ = told(TaskAttemptFailed(label(), 0, 1, Failure(FailureKind.DIED, "It died.", exit_code=-11), is_retried=False))
 
     assert out == (
         "2026-11-23 05:09:45.181 [77/train/3 (pid 12)] train was killed by signal 11: It died.\n"
@@ -91,7 +91,7 @@ def test_a_segmentation_fault_is_named():
 
 
 def test_a_failure_that_never_is_retried_says_so():
-    out, _ = told(TaskAttemptFailed(label(), "", 0, 3, Failure(FailureKind.EXIT, "exit 202", exit_code=202), is_retried=False))
+    out, _ = told(TaskAttemptFailed(label(), 0, 3, Failure(FailureKind.EXIT, "exit 202", exit_code=202), is_retried=False))
 
     assert out.splitlines()[-1] == "2026-11-23 05:09:45.181 [77/train/3 (pid 12)] This failed task will not be retried."
 
@@ -147,7 +147,7 @@ def test_a_fan_out_is_not_told_as_finished_while_an_outer_split_may_open_more():
 
 
 def test_failures_of_one_kind_are_told_three_times_and_then_counted():
-    failed = TaskAttemptFailed(label(), "[1]", 0, 1, FAILURE, is_retried=False)
+    failed = TaskAttemptFailed(label(where="[1]"), 0, 1, FAILURE, is_retried=False)
 
     out, _ = told(*[failed] * 500, RunEnded("77", Outcome.FAILED, 60.0, ()))
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rayflow.client import find_root, user_name
+from rayflow.client import find_root, identity, user_name
 from rayflow.model.errors import RayflowUnknownUser
 
 
@@ -49,3 +49,7 @@ def test_the_user_is_the_first_that_is_told_and_never_root(environ, name):
 def test_an_unknown_user_is_told_what_to_set():
     with pytest.raises(RayflowUnknownUser, match="Set the environment variable RAYFLOW_USER"):
         user_name({"USER": "root"})
+
+
+def test_without_a_name_the_account_stands_in():
+    assert (identity({"USER": "ada"}), identity({}) != "") == ("ada", True)

@@ -4,7 +4,7 @@ import pytest
 
 from rayflow.client import Run, Task
 from rayflow.client.logs import _MARK
-from rayflow.model.errors import RayflowNotFound, UserError
+from rayflow.model.errors import RayflowNotFound, StoreCorrupt, UserError
 from rayflow.model.indexes import IndexSet
 from rayflow.model.records import FailureKind, LogSpan, Taken
 from tests.client.building import T0, RunBuilder, boom, hello, sweep
@@ -81,6 +81,17 @@ def test_large_artifacts_are_read_from_their_blob(store):
     RunBuilder(store, Hello).lone("start", text=text)
 
     assert (Task(f"{HELLO}/start/1").data.text == text, Task(f"{HELLO}/start/1")["text"].size) == (True, 100_000)
+
+
+def test_a_damaged_artifact_is_named_and_hides_no_other(store):
+    RunBuilder(store, Hello).lone("start", text="x" * 100_000, small=1)
+    (blob,) = store.list(f"Hello/runs/{T0}/blobs")
+    store.write(blob, [b"y" * 100_000])
+    data = Task(f"{HELLO}/start/1").data
+
+    with pytest.raises(StoreCorrupt, match=rf"{blob} is damaged: it is not what was stored as artifact 'text'"):
+        data.text
+    assert data.small == 1
 
 
 def test_the_parameters_have_a_task_of_their_own(store):

@@ -268,7 +268,7 @@ def test_a_batch_that_does_not_die_is_not_waited_for() -> None:
     for bench.now in (5.0, 10.0):
         bench.tell(Ticked())
 
-    assert bench.finish() == Finish(Outcome.INTERRUPTED, "interrupted by signal 15")
+    assert bench.finish() == Finish(Outcome.INTERRUPTED, "interrupted by SIGTERM")
 
 
 def test_progress_knows_the_size_of_a_fan_out_downstream() -> None:

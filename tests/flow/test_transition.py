@@ -192,7 +192,7 @@ TABLE = pd.DataFrame({"x": [1, 2]})
 @pytest.mark.parametrize(
     "value",
     [[1, 2], (1, 2), range(5), "text", b"bytes", np.arange(3), np.ones((2, 2)), pa.array([1, 2]), collections.deque([1]), Indexed(), []],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_indexed_is_used_as_it_is(value):
     assert in_order(value) is value
@@ -211,7 +211,7 @@ def test_what_is_indexed_is_used_as_it_is(value):
         ({1: "b", 0: "a"}, ["a", "b"]),
         ({}, []),
     ],
-    ids=repr,
+    ids=["set", "frozenset", "keys", "items", "iterator", "generator", "series", "mapping", "empty"],
 )
 def test_what_is_not_indexed_becomes_a_list_in_the_order_of_iteration(value, items):
     assert in_order(value) == items

@@ -60,7 +60,7 @@ def hidden(failure: Failure) -> str:
 
 def circumstances(notice: TaskAttemptFailed) -> str:
     """`train[3] failed (attempt 2 of 2) after 41s on node-3 · peak 2.1 GB`."""
-    text = f"{harmless(notice.label.step)}{notice.where} {_verb(notice.failure)}"
+    text = f"{harmless(notice.label.step)}{notice.label.where} {_verb(notice.failure)}"
     if notice.attempts_allowed > 1:
         text += f" (attempt {notice.attempt + 1} of {notice.attempts_allowed})"
     if notice.seconds:

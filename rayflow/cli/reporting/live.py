@@ -12,7 +12,6 @@ from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.reporting.screen import MAX_LINES, Screen, summary
 from rayflow.cli.reporting.text import counted, duration, harmless, size
 from rayflow.model.graph import Graph
-from rayflow.model.indexes import ROOT_SPACE
 from rayflow.model.records import Outcome
 from rayflow.runtime.notices import (
     Draining,
@@ -119,9 +118,7 @@ class LiveReporter:
         return self._screen.draw(self._clock(), min(MAX_LINES, self._console.height - _HEIGHT_LEFT))
 
     def _name(self, label: TaskLabel) -> str:
-        """`step`, or `step/task` within a fan-out."""
-        is_lone = self._graph is None or label.step not in self._graph or self._graph[label.step].space == ROOT_SPACE
-        return harmless(label.step if is_lone else f"{label.step}/{label.task_id}")
+        return harmless(label.step + label.where)
 
     def _say(self, text: str, prefix: str = "", style: str = "") -> None:
         from rich.text import Text

@@ -65,6 +65,44 @@ def table_of_inputs(lineage: Lineage, keys: Sequence[TaskKey], names: Sequence[s
     return pa.table(_columns(lineage, parts, names, len(keys)))
 
 
+def table_of_join(lineage: Lineage, step: str, index: int, names: Sequence[str] = ()) -> Any:
+    """`inputs.table(*names)` of the join `step` at `index`: one row per input, in their order.
+
+    Where one step leads to the join, its segments are ranges of splits, and a million inputs cost a few slices; else each is looked up.
+    """
+    import pyarrow as pa
+
+    children = _split_range(lineage, step, index)
+    parts = _whole_parts(lineage, step, children) if children is not None else None
+    if parts is None or children is None:
+        return table_of_inputs(lineage, lineage.inputs_of(step, index), names)
+    return pa.table(_columns(lineage, parts, names, len(children)))
+
+
+def _split_range(lineage: Lineage, step: str, index: int) -> range | None:
+    """The flat indices of the splits that a join closes; None for the join of a static split."""
+    split = lineage.graph[step].joins
+    return lineage.view.children(split, index) if split is not None and lineage.graph[split].is_foreach else None
+
+
+def _whole_parts(lineage: Lineage, step: str, children: range) -> list[_Part] | None:
+    """The splits as dense parts of their segments; None where several steps, or laps of one, lead to the join."""
+    sources = lineage.graph[step].sources
+    known = lineage.view.steps.get(sources[0])
+    if len(sources) != 1 or known is None or not children or lineage.graph[sources[0]].is_loop:
+        return None
+    parts: list[_Part] = []
+    wanted = IndexSet(children)
+    for segment in known.overlapping(wanted):
+        held = segment.indices.intersection(wanted)
+        if not held.is_dense or not segment.indices.is_dense:
+            return None
+        if held:
+            first = held[0] - children.start
+            parts.append(_Part(segment, held.values, range(first, first + len(held))))
+    return parts if sum(len(part.indices) for part in parts) == len(children) else None
+
+
 def last_end_us(lineage: Lineage, step: str) -> int:
     """When the last done task of the step ended, in microseconds since 1970; 0 where none is."""
     import pyarrow as pa
@@ -266,8 +304,11 @@ def _members(segment: Segment, wanted: dict[int, list[int]]) -> list[int]:
 
 def _positions(reader: StoreReader, segment: Segment, indices: Sequence[int]) -> Sequence[int]:
     values = segment.indices.values
-    if segment.pack_indices is None and (indices is values or list(indices) == list(values)):
+    if segment.pack_indices is None and (indices is values or (len(indices) == len(values) and list(indices) == list(values))):
         return range(segment.pack_row, segment.pack_row + len(values))
+    if segment.pack_indices is None and isinstance(indices, range) and isinstance(values, range) and indices.step == values.step == 1:
+        first = segment.pack_row + indices.start - values.start
+        return range(first, first + len(indices))
     return [reader.pack_position(segment, index) for index in indices]
 
 
@@ -322,12 +363,17 @@ def _is_described(column: Any) -> bool:
 def _in_row_order(pieces: list[Piece], name: str) -> Any:
     import pyarrow as pa
 
+    is_dense = all(isinstance(part, range) and part.step == 1 for part, _ in pieces)
+    if is_dense:  # ranges of rows: putting them in order puts all rows in order
+        pieces = sorted(pieces, key=lambda piece: piece[0][0] if piece[0] else 0)
     tables = [pa.table({name: values}) for _, values in pieces]
     try:
         column = pa.concat_tables(tables, promote_options="permissive").column(0) if tables else pa.chunked_array([pa.nulls(0)])
     except pa.ArrowException as error:
         kinds = ", ".join(dict.fromkeys(str(table.column(0).type) for table in tables))
         raise NotAColumnError(f"Artifact '{name}' cannot be a column: its tasks stored values of different types ({kinds}).") from error
+    if is_dense:
+        return column
     rows = [row for part, _ in pieces for row in part]
     if rows == list(range(len(rows))):
         return column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import os
 import selectors
 import signal
@@ -17,6 +18,7 @@ from rayflow.executors import pipes
 from rayflow.executors.deaths import failure_of_exit
 from rayflow.executors.progress import read_progress
 from rayflow.model.ports import Capabilities, Work
+from rayflow.model.records import Failure, FailureKind
 from rayflow.model.reports import BatchOver, BatchStarted, Report, RowsDone, WorkerDied
 from rayflow.model.spec import Resources
 
@@ -31,8 +33,10 @@ class _Child:
     environment: _Environment
     work: Work | None = None
     started: BatchStarted | None = None
-    is_spent: bool = False
+    ending: int | None = None
+    """The batch whose tasks are all reported, and whose last word is still to come: the child has other work already, or none."""
     left: int = 0
+    is_used: bool = False
 
 
 @dataclass(eq=False)
@@ -47,6 +51,7 @@ class ProcessExecutor:
     capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
     _children: list[_Child] = field(default_factory=list[_Child])
     _waiting: deque[Work] = field(default_factory=deque[Work])
+    _untold: list[Report] = field(default_factory=list[Report])
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def warm_up(self) -> None:
@@ -59,26 +64,25 @@ class ProcessExecutor:
 
     def _assign(self) -> None:
         while self._waiting:
-            work = self._waiting[0]
-            child = self._child_for(tuple(sorted(work.environment.items())))
+            child = self._child_for(self._waiting[0])
             if child is None:
                 return
-            self._waiting.popleft()
-            child.work, child.started, child.is_spent, child.left = work, None, work.is_isolated, len(work.batch.indices)
-            try:
+            work = self._waiting.popleft()
+            child.work, child.started, child.left = work, None, len(work.batch.indices)
+            with contextlib.suppress(OSError):  # it died idle: its end of file is read as this batch's loss
                 pipes.send(child.writing, ("work", work))
-            except (BrokenPipeError, OSError):
-                continue  # it died idle: its end of file is read as this batch's death
 
-    def _child_for(self, environment: _Environment) -> _Child | None:
+    def _child_for(self, work: Work) -> _Child | None:
+        environment = tuple(sorted(work.environment.items()))
         idle = [child for child in self._children if child.work is None]
         for child in idle:
-            if child.environment == environment:
+            if child.environment == environment and not (work.is_isolated and child.is_used):
                 return child
         if len(self._children) >= self.max_children:
-            if not idle:
+            done = next((child for child in idle if child.ending is None), None)
+            if done is None:
                 return None
-            self._end(idle[0])
+            self._end(done)
         return self._spawn(environment)
 
     def _spawn(self, environment: _Environment) -> _Child:
@@ -100,9 +104,13 @@ class ProcessExecutor:
         return child
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
-        reports: list[Report] = []
-        for key, _ in self._selector.select(timeout_s):
+        reports, self._untold = self._untold, []
+        ready = self._selector.select(0 if reports else timeout_s)
+        for key, _ in ready:
             reports.extend(self._read(key.data))
+        if not ready:
+            for child in [child for child in self._children if child.process.poll() is not None]:
+                reports.extend(self._buried(child))  # what it forked holds its pipe open: no end of file will come
         if reports:
             self._assign()
         return reports
@@ -112,41 +120,54 @@ class ProcessExecutor:
             report: Report = pipes.receive(child.reading)
         except (EOFError, OSError):
             return self._buried(child)
+        work = child.work
         if isinstance(report, BatchStarted):
-            child.started = report
-        elif isinstance(report, RowsDone) and child.work is not None and not child.is_spent:
+            child.started, child.is_used = report, True
+        elif isinstance(report, RowsDone) and work is not None and report.batch_id == work.batch.id and not work.is_isolated:
             child.left -= len(report.indices)
             if child.left == 0:  # it is as good as idle: what follows from its last rows need not wait for its last word
-                child.work = None
-        elif isinstance(report, BatchOver):
-            if child.work is not None and child.work.batch.id == report.batch_id:
-                child.work = None
-            if child.is_spent:
+                child.work, child.ending = None, report.batch_id
+        elif isinstance(report, BatchOver) and report.batch_id == child.ending:
+            child.ending = None
+        elif isinstance(report, BatchOver) and work is not None and report.batch_id == work.batch.id:
+            child.work = None
+            if work.is_isolated:
                 self._end(child)
         return [report]
 
     def _buried(self, child: _Child) -> list[Report]:
-        code = child.process.wait()
-        work = child.work
+        """What is to be said of a child that is gone."""
+        try:
+            code: int | None = child.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            code = None  # user code closed its pipes: it cannot speak any more
+        _kill(child)
         self._forget(child)
+        reports: list[Report] = [] if child.ending is None else [BatchOver(child.ending)]
+        work, started = child.work, child.started
         if work is None:
-            return []
-        batch, started = work.batch, child.started
+            return reports
+        batch = work.batch
+        if started is None and child.is_used:
+            lost = Failure(FailureKind.LOST, "The process that was to perform it ended before it began.")
+            return [*reports, WorkerDied(batch.id, lost)]
         word = read_progress(started.progress, batch.id) if started and started.progress else None
         if word is None and len(batch.indices) == 1:
             word = (batch.indices[0], batch.attempt_of(batch.indices[0]))
         index, attempt = word if word is not None else (None, 0)
-        return [WorkerDied(batch.id, failure_of_exit(code), index, attempt, is_exact=word is not None)]
+        return [*reports, WorkerDied(batch.id, failure_of_exit(code), index, attempt, is_exact=word is not None)]
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
         for work in [work for work in self._waiting if work.batch.id == batch_id]:
             self._waiting.remove(work)
+            self._untold.append(BatchOver(batch_id))
         for child in self._children:
             if child.work is not None and child.work.batch.id == batch_id:
                 if is_hard:
                     _kill(child)
                 else:
-                    pipes.send(child.writing, ("cancel", batch_id))
+                    with contextlib.suppress(OSError):  # it died: its end of file is read
+                        pipes.send(child.writing, ("cancel", batch_id))
 
     def slots(self, resources: Resources) -> int:
         """Children are counted, and CPUs as far as a need of several is concerned; GPUs are not handed out here."""
@@ -186,7 +207,7 @@ class ProcessExecutor:
 
 def _kill(child: _Child) -> None:
     """Kills the child and whatever it started."""
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
         os.killpg(child.process.pid, signal.SIGKILL)
     child.process.wait()
 

@@ -290,6 +290,6 @@ class Inputs:
 
         Read straight from the packs; inherited artifacts are looked up too. KeyError for a name that no input has.
         """
-        from rayflow.client.tables import table_of_inputs
+        from rayflow.client.tables import table_of_join
 
-        return table_of_inputs(self._context.lineage, self._keys, names)
+        return table_of_join(self._context.lineage, self._context.node.name, self._index, names)

@@ -28,6 +28,7 @@ from rayflow.model.records import LogSpan
 MARK = struct.Struct("<qqq")
 SAMPLE_S = 0.05
 TRUNCATED = b"[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]\n"
+_CUT = b"\n" + TRUNCATED
 _STREAMS = ("out", "err")
 
 Sizes = tuple[int, int]
@@ -45,6 +46,7 @@ class Capture:
         self._files = [os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666) for path in self._paths]
         self._begin: Sizes = (0, 0)
         self._cut = [False, False]
+        self._cutting = threading.Lock()
         self._stopped = threading.Event()
         self._is_busy = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="rayflow-marks", daemon=True)
@@ -72,6 +74,13 @@ class Capture:
     def resume(self) -> None:
         """Another batch of the step: what user code may have done to the streams is undone."""
         self._is_busy.set()
+        if all(_is_same_file(number + 1, self._files[number]) for number in (0, 1)):
+            self.repair()
+        else:
+            self._redirect()
+
+    def repair(self) -> None:
+        """Streams that user code closed or replaced work again."""
         if not (_is_ours(sys.stdout, 1) and _is_ours(sys.stderr, 2)):
             self._redirect()
 
@@ -93,9 +102,11 @@ class Capture:
 
     def end(self) -> tuple[Sizes, Sizes]:
         """(begin, end) of the attempt that is over. Streams that it closed or replaced work again; a cut file grows again."""
-        if not (_is_ours(sys.stdout, 1) and _is_ours(sys.stderr, 2)):
-            self._redirect()
+        self.repair()
         end = self.sizes()
+        if max(end[0] - self._begin[0], end[1] - self._begin[1]) > self._cap_nbytes:  # faster than the sampler looks
+            self._enforce_cap()
+            end = self.sizes()
         if any(self._cut):
             self._redirect()
             self._cut = [False, False]
@@ -129,15 +140,18 @@ class Capture:
             self._noted = sizes
 
     def _enforce_cap(self) -> None:
-        for which, descriptor in enumerate(self._files[:2]):
-            limit = self._begin[which] + self._cap_nbytes
-            if not self._cut[which] and os.fstat(descriptor).st_size > limit:
+        """Cuts what is too long, again where a subprocess still holds the file."""
+        with self._cutting:
+            for which, descriptor in enumerate(self._files[:2]):
+                limit = self._begin[which] + self._cap_nbytes
+                if os.fstat(descriptor).st_size <= limit + (len(_CUT) if self._cut[which] else 0):
+                    continue
                 self._cut[which] = True
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, which + 1)
                 os.close(nowhere)
                 os.ftruncate(descriptor, limit)
-                os.write(descriptor, b"\n" + TRUNCATED)
+                os.write(descriptor, _CUT)
 
     def _upload(self) -> None:
         for stream, path in zip((*_STREAMS, "marks"), self._paths, strict=True):
@@ -166,8 +180,19 @@ class Copied:
 
     def resume(self) -> None:
         self._before = (sys.stdout, sys.stderr)
+        self._insert()
+
+    def _insert(self) -> None:
+        assert self._before is not None
         self._tees = [_Tee(stream, log, self._cap_nbytes) for stream, log in zip(self._before, self._contents, strict=True)]
         sys.stdout, sys.stderr = self._tees  # type: ignore[assignment] - a tee is a text stream in all that matters
+
+    def repair(self) -> None:
+        """Streams that user code closed or replaced work again."""
+        if self._before is not None and any(
+            stream is not tee or tee.closed for stream, tee in zip((sys.stdout, sys.stderr), self._tees, strict=True)
+        ):
+            self._insert()
 
     def pause(self) -> None:
         if self._before is not None:
@@ -192,6 +217,7 @@ class Copied:
         return self._contents[0].tell(), self._contents[1].tell()
 
     def end(self) -> tuple[Sizes, Sizes]:
+        self.repair()
         return self._begin, self.sizes()
 
     def span(self) -> LogSpan:
@@ -216,7 +242,7 @@ class _Tee(io.TextIOBase):
         if self.room > 0:
             self._log.write(content[: self.room])
             if len(content) > self.room:
-                self._log.write(b"\n" + TRUNCATED)
+                self._log.write(_CUT)
             self.room -= len(content)
         return len(text)
 
@@ -237,6 +263,13 @@ def _stream(descriptor: int) -> TextIO:
     return io.TextIOWrapper(
         io.FileIO(descriptor, "w", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True
     )  # type: ignore[arg-type] - TextIOWrapper takes raw streams
+
+
+def _is_same_file(one: int, other: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(one), os.fstat(other))
+    except OSError:
+        return False
 
 
 def _is_ours(stream: Any, descriptor: int) -> bool:

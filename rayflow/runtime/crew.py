@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
 from rayflow.executors.ray import RayExecutor
-from rayflow.model.errors import ClusterFault
+from rayflow.model.errors import ClusterFault, UserError
 from rayflow.model.events import CapacityChanged
 from rayflow.model.graph import Graph
 from rayflow.model.indexes import ROOT_SPACE
@@ -33,6 +33,18 @@ def needs_cluster(graph: Graph, specs: Mapping[str, StepSpec]) -> bool:
         node.is_foreach or node.is_static_split or not specs[node.name].resources.is_default or specs[node.name].is_isolated
         for node in graph
     )
+
+
+def refuse_gangs(graph: Graph) -> None:
+    """UserError for a flow with a gang: no executor can start the tasks of one together yet."""
+    for node in graph:
+        if node.num_parallel:
+            raise UserError(
+                f"Step '{node.name}' calls a gang (num_parallel), which this version of rayflow cannot run yet. Use a foreach over "
+                "range(N) where the tasks need not run at the same time.",
+                line=node.next_line or node.line,
+                file=node.file,
+            )
 
 
 class Crew:

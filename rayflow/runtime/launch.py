@@ -29,6 +29,7 @@ from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, Outcome
 from rayflow.runtime.assembly import source_of
 from rayflow.runtime.continuing import claimed_origin, in_progress, newest_run, refuse_alive, refuse_continued, reusable_of
+from rayflow.runtime.crew import refuse_gangs
 from rayflow.runtime.driving import Plan, drive
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
 from rayflow.runtime.package import build_package, store_package
@@ -44,6 +45,7 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     """
     reporter = reporter or Silent()
     lint.check(definition.graph)
+    refuse_gangs(definition.graph)
     context = ParameterContext(flow_name=definition.name, user_name=settings.user)
     values = resolve(definition, given, settings.environ, context)
     store = open_root(settings.root, create=True)
@@ -79,6 +81,7 @@ def resume_flow(
     """
     reporter = reporter or Silent()
     lint.check(definition.graph)
+    refuse_gangs(definition.graph)
     if step is not None and step not in definition.graph:
         names = ", ".join(node.name for node in definition.graph)
         raise UsageError(f"Cannot resume from '{step}': invalid step name. Valid step names include: {names}.")

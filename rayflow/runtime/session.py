@@ -90,8 +90,10 @@ def _enter_surroundings(shared: Shared) -> None:
         own = {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "CUDA_VISIBLE"))}
         os.environ.clear()
         os.environ.update({**shared.environ, **own})
+    if shared.is_inline:
+        return
     os.environ["RAYFLOW_RUN_ID"] = shared.record.run_id
-    if shared.cwd and not shared.is_inline and os.path.isdir(shared.cwd):
+    if shared.cwd and os.path.isdir(shared.cwd):
         os.chdir(shared.cwd)
 
 

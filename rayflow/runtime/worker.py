@@ -176,6 +176,8 @@ class _BatchRunner:
         except SystemExit as exit_:
             tried.transition = binding.taken
             tried.failure = self._exited(exit_, binding)
+            if self.capture:
+                self.capture.repair()
         except BaseException as error:  # noqa: BLE001 - the fence around user code: whatever it raises is the task's failure
             tried.failure = failure_of(error)
             self._print_failure(flow, error)
@@ -356,6 +358,8 @@ class _BatchRunner:
         )
 
     def _print_failure(self, flow: Any, error: BaseException) -> None:
+        if self.capture:
+            self.capture.repair()
         with suppress(OSError, ValueError):
             print(f"{flow if flow is not None else self.shared.record.flow} failed:", file=sys.stderr)  # noqa: T201
             describe(error)

@@ -58,13 +58,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--origin")
     parser.add_argument("--step")
     parser.add_argument("--fork", action="store_true")
-    parser.add_argument("--barrier", help="A file: begin when it is there, after having said so.")
+    parser.add_argument("--barrier", action="store_true", help="Say that everything is imported, and begin when stdin ends.")
     parser.add_argument("-p", action="append", default=[])
     options = parser.parse_args(arguments)
     definition = define(getattr(flows, options.flow))
     settings = Settings(root=options.root, executor=options.executor, user="tester", run_id=options.run_id)
     if options.barrier:
-        _wait_at(options.barrier)
+        Telling.say(event="ready")
+        sys.stdin.buffer.read()
 
     def perform() -> int:
         result: RunResult
@@ -77,13 +78,6 @@ def main(arguments: list[str]) -> int:
         return result.exit_code
 
     return guarded(perform, sys.stderr)
-
-
-def _wait_at(fifo: str) -> None:
-    """Says that everything is imported, and waits until the other end of the fifo is opened and closed."""
-    Telling.say(event="ready")
-    with open(fifo, "rb") as file:
-        file.read()
 
 
 if __name__ == "__main__":

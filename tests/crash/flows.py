@@ -27,7 +27,7 @@ def breaks(name: str) -> bool:
 class Nested(FlowSpec):
     """A foreach in a foreach, with a step before the inner one: 6 x 40 leaves of a few milliseconds."""
 
-    pause_ms = Parameter("pause_ms", default=4)
+    pause_ms = Parameter("pause_ms", default=8)
 
     @step
     def start(self):
@@ -81,16 +81,17 @@ NESTED_TASKS = {
 
 
 class Slow(FlowSpec):
-    """One task that sleeps for as long as it may, and a child of its own that would outlive it."""
+    """One task that sleeps for as long as it may, and a child of its own that would outlive it (`detached`: in a session of its own)."""
 
     seconds = Parameter("seconds", default=60.0)
+    detached = Parameter("detached", default=False)
 
     @step
     def start(self):
         import subprocess
 
         ran("start")
-        child = subprocess.Popen(["sleep", "300"])
+        child = subprocess.Popen(["sleep", "300"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=self.detached)
         print(f"sleeping beside {child.pid}", flush=True)
         self.next(self.nap)
 

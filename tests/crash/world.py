@@ -36,7 +36,7 @@ class Driver:
             [sys.executable, "-m", "tests.crash.driver", *arguments],
             cwd=REPO,
             env={**os.environ, "LEDGER": str(world.ledger), "PYTHONPATH": str(REPO), "CRASH_TOKEN": world.token, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -87,6 +87,11 @@ class Driver:
         assert found is not None, f"the driver ended without {name} {expected}: {self.facts} {self.errors}"
         return found
 
+    def progressed(self, step: str, count: int) -> None:
+        """Waits until it said that so many tasks of the step are done."""
+        found = self.until(lambda fact: fact["event"] == "progress" and fact["done"].get(step, 0) >= count)
+        assert found is not None, f"the driver ended without {count} tasks of {step}: {self.errors}"
+
     def finish(self, deadline_s: float = DEADLINE_S) -> int:
         """The exit code, once the process is over and everything that holds its output is gone."""
         code = self.process.wait(deadline_s)
@@ -100,6 +105,11 @@ class Driver:
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.process.pid, signal.SIGKILL)
         self.finish(15.0)
+
+    def release(self) -> None:
+        """Lets a driver that waits at its barrier begin."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def send(self, number: int) -> None:
         os.kill(self.process.pid, number)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,6 +23,12 @@ _SETTINGS = {each.name for each in fields(Settings)}
 
 cannot = pytest.mark.cannot
 """`@cannot(executor, why)` above a scenario."""
+
+
+def line_of(module: ModuleType, text: str) -> int:
+    """The number of the first line of a module's source that has the text."""
+    lines = Path(str(module.__file__)).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from rayflow.client import Task, default_metadata, default_namespace, metadata, namespace
 from rayflow.runtime.notices import TaskAttemptFailed
 from scenarios.flows import attempts
-from scenarios.playing import cannot
+from scenarios.playing import cannot, line_of
 
 survives_nothing = cannot("inline", "the step's process is the test's: its death would be the test's")
 
@@ -98,7 +98,8 @@ def test_a_step_whose_process_ends_fails_saying_how(play, executor, how, words, 
         words = "before the step was over" if how == "SIGKILL" else words
     _check_last_words(played, words, code)
     if how == "segfault":
-        assert ("attempts.py:20 in segfault" in played.failure.message, played.failure.frames[-1].source) == (True, "ctypes.string_at(0)")
+        line = line_of(attempts, "ctypes.string_at(0)")
+        assert (f"attempts.py:{line} in segfault" in played.failure.message, played.failure.frames[-1].line) == (True, line)
 
 
 def _check_last_words(played, words, code):
@@ -154,8 +155,7 @@ def test_c_code_that_never_returns_is_ended_with_the_users_line(play):
     played = play(attempts.NeverReturns, fails=True)
     task = played.run["stuck"].task
 
-    line = next(number for number, text in enumerate(open(attempts.__file__), 1) if "the line at fault" in text)
-    assert f"attempts.py:{line} in stuck" in played.failure.message
+    assert f"attempts.py:{line_of(attempts, 'the line at fault')} in stuck" in played.failure.message
     assert ("timed out" in played.failure.message, task.stdout) == (True, "still printed\n")
 
 

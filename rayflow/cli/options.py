@@ -66,6 +66,11 @@ def launch_options() -> list[click.Option]:
             metavar="FILE",
             help="Write the run's pathspec and root there as JSON; read by Runner.",
         ),
+        click.Option(
+            ["--tables"],
+            type=click.Choice(["arrow", "parquet"]),
+            help="How tables are stored. Default: arrow (mapped, fastest) on a local root, parquet on a bucket.",
+        ),
         click.Option(["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has."),
     ]
 

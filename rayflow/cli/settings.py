@@ -58,6 +58,7 @@ class Surroundings:
             run_id_file=options.get("run_id_file"),
             runner_attribute_file=options.get("runner_attribute_file"),
             namespace=options.get("namespace"),
+            tables=options.get("tables"),
             is_strict=bool(options.get("strict_resources")),
             environ=self.environ,
         )

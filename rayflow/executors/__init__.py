@@ -6,6 +6,9 @@
 
 All perform the same entry, named by the composition root ("rayflow.runtime.worker:perform"), since a lower layer may not import it.
 
+Nothing outlives the driver: a child hears the end of its pipe (`child`), a cluster of one's own is ended by its `guard`, and what that
+could not remove by whoever makes the next `scratch` directory.
+
 Decisions. Ray's own retries are off (`max_retries=0`): Ray replays a streaming task from its first item, so that finished
 splits would run twice. Reports are task returns, owned by the driver: objects put by a worker die with it. A worker tells which split it
 performs by a word in a mapped file (`progress`): 0.3 us a split, exact after SIGKILL, and needs no message.

@@ -3,7 +3,7 @@
     python -m rayflow.executors.child <entry> <descriptor to read> <descriptor to write>
 
 A thread reads what the parent says, so that a soft cancel arrives while user code runs, and so that the parent's death ends this process
-at once (nothing of a run survives its driver). User code runs on the main thread: signals and timers work.
+at once, and whatever user code started (nothing of a run survives its driver). User code runs on the main thread: signals and timers work.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from __future__ import annotations
 import faulthandler
 import os
 import queue
+import secrets
 import signal
 import sys
 import threading
 
 from rayflow.executors import pipes
 from rayflow.executors.entry import load_entry
+from rayflow.executors.guard import kill_bearers
 from rayflow.model.ports import Work
 from rayflow.model.reports import Report
+
+_TOKEN = "RAYFLOW_WORKER"
+"""In the environment of a child and of all that user code starts there: one value for each child."""
 
 
 def main(argv: list[str]) -> None:
@@ -26,6 +31,7 @@ def main(argv: list[str]) -> None:
     entry_name, reading, writing = argv[0], int(argv[1]), int(argv[2])
     for descriptor in (reading, writing):
         os.set_inheritable(descriptor, False)
+    os.environ[_TOKEN] = f"{os.getpid()}-{secrets.token_hex(8)}"
     faulthandler.enable()  # a crash says where, in the log of the task
     works: queue.SimpleQueue[Work] = queue.SimpleQueue()
     cancelled: set[int] = set()
@@ -45,6 +51,7 @@ def _say(writing: int, report: Report) -> None:
 
 
 def _listen(reading: int, works: queue.SimpleQueue[Work], cancelled: set[int]) -> None:
+    token, is_over = os.environ[_TOKEN], False
     try:
         while True:
             kind, content = pipes.receive(reading)
@@ -52,7 +59,11 @@ def _listen(reading: int, works: queue.SimpleQueue[Work], cancelled: set[int]) -
                 works.put(content)
             elif kind == "cancel":
                 cancelled.add(content)
+            elif kind == "end":
+                is_over = True
     except (EOFError, OSError):
+        if not is_over:
+            kill_bearers(f"{_TOKEN}={token}")  # what was detached into groups of its own
         os.killpg(0, signal.SIGKILL)  # this process, and what user code started in its group
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import contextlib
 import os
 import selectors
 import signal
@@ -176,6 +175,8 @@ class ProcessExecutor:
     def close(self) -> None:
         children = list(self._children)
         for child in children:
+            with contextlib.suppress(OSError):
+                pipes.send(child.writing, ("end", None))  # so that it takes the end of file for no death of ours
             os.close(child.writing)  # an idle child ends at the end of file
             child.writing = -1
         deadline = time.monotonic() + 1.0

@@ -10,9 +10,7 @@ import faulthandler
 import logging
 import os
 import pickle
-import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +19,7 @@ from typing import Any
 
 from rayflow.executors.entry import load_entry
 from rayflow.executors.progress import read_progress
+from rayflow.executors.scratch import Scratch
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
@@ -62,7 +61,7 @@ class RayExecutor:
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
     _cluster: dict[str, float] = field(default_factory=dict[str, float])
     _closing: threading.Event = field(default_factory=threading.Event)
-    _temp: str | None = None
+    _scratch: Scratch | None = None
     _owns_connection: bool = False
 
     def start(self) -> None:
@@ -123,18 +122,20 @@ class RayExecutor:
             os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
             ray.init(address=self.address, **options)
             return
-        self._temp = tempfile.mkdtemp(prefix="rayflow-ray-")
+        scratch = self._scratch = Scratch()
         written = os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Ray's children would compile their imports at every start
+        os.environ[scratch.name] = scratch.value
         try:
             ray.init(
                 address="local",
                 num_cpus=self.num_cpus,
                 num_gpus=self.num_gpus,
                 include_dashboard=False,
-                _temp_dir=self._temp,
+                _temp_dir=scratch.path,
                 **options,
             )
         finally:
+            del os.environ[scratch.name]
             if written is not None:
                 os.environ["PYTHONDONTWRITEBYTECODE"] = written
 
@@ -240,8 +241,8 @@ class RayExecutor:
         self._closing.set()
         if self._boot is not None:
             self._boot.join()  # a half-booted cluster cannot be ended cleanly, so this may take as long as a boot
-        if self._temp is not None:
-            shutil.rmtree(self._temp, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.end()
 
 
 def _slim(work: Work) -> Work:

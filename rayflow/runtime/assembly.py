@@ -56,6 +56,7 @@ def assemble(
             environ=dict(os.environ) if _is_on_this_machine(settings.address) else None,
             max_log_nbytes=settings.max_log_mb << 20,
             max_num_splits=settings.max_num_splits,
+            tables=settings.tables,
             is_inline=is_inline,
             progress_dir=progress_dir,
         )

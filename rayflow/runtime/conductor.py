@@ -72,6 +72,7 @@ class Conductor:
 
     def __post_init__(self) -> None:
         record = self.shared.record
+        self._handlers = _Handlers(self._signals, is_inline=self.crew.is_inline)
         self.committer = Committer(
             store=self.store,
             layout=record.layout,
@@ -86,7 +87,7 @@ class Conductor:
 
     def run(self) -> Finish:
         """Returns when the run is over. RunFenced, StoreFault and ClusterFault end it early; whoever calls closes the crew."""
-        with _Handlers(self._signals, is_inline=self.crew.is_inline):
+        with self._handlers:
             self._obey(self.scheduler.start(time.monotonic()))
             self._tell(self.crew.first_capacity())
             while self.finish is None:
@@ -101,6 +102,7 @@ class Conductor:
             self.journal.check_fence()
         capacity = self.crew.capacity()
         if capacity is not None:
+            self._handlers.install()
             self._tell(capacity)
         while self._signals:
             self.caught_signal = self._signals.pop(0)
@@ -290,9 +292,14 @@ class _Handlers:
         self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> None:
+        self.install()
+
+    def install(self) -> None:
+        """Again, once Ray is there: it puts a handler of its own in place, which aborts the process at a SIGTERM."""
         if threading.current_thread() is threading.main_thread():
             for number in self._numbers:
-                self._before[number] = signal.signal(number, lambda caught, _frame: self._signals.append(caught))
+                before = signal.signal(number, lambda caught, _frame: self._signals.append(caught))
+                self._before.setdefault(number, before)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

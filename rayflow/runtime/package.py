@@ -90,7 +90,11 @@ def fetch_package(store: Store, flow: str, digest: str, directory: str) -> str:
     content = store.read(key)
     if blake3(content).hexdigest() != digest:
         raise StoreCorrupt(f"The code package {key} is damaged.", key)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    try:
+        opened = zipfile.ZipFile(io.BytesIO(content))
+    except zipfile.BadZipFile as error:
+        raise StoreCorrupt(f"The code package {key} is no archive: {error}.", key) from error
+    with opened as archive:
         members = archive.infolist()
         if len(members) > MAX_FILES + 1 or sum(member.file_size for member in members) > 2 * MAX_NBYTES:
             raise StoreCorrupt(f"The code package {key} is larger than any that rayflow makes.", key)

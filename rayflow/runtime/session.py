@@ -100,7 +100,7 @@ def _enter_surroundings(shared: Shared) -> None:
 def _new_session(shared: Shared) -> Session:
     record = shared.record
     store = open_store(shared.root)
-    blobs = Blobs(store, record.flow, record.run_id, by_value_modules=frozenset({shared.source.module}))
+    blobs = Blobs(store, record.flow, record.run_id, tables=shared.tables, by_value_modules=frozenset({shared.source.module}))
     flow_class = load_flow(shared.source, lambda code, directory: fetch_package(store, record.flow, code, directory))
     word = None
     if shared.progress_dir and os.path.isdir(shared.progress_dir):

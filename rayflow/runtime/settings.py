@@ -12,7 +12,8 @@ from rayflow.model.records import Outcome
 class Settings:
     """What a run needs to know that the flow does not say. Read once, by the entry point.
 
-    `root` is a directory or any fsspec URL. `executor` is `auto`, `ray`, `process` or `inline`. `environ` is what parameters and
+    `root` is a directory or any fsspec URL. `executor` is `auto`, `ray`, `process` or `inline`. `tables` is `arrow` or
+    `parquet`; None: Arrow on a local root, Parquet elsewhere. `environ` is what parameters and
     callables may see of the environment. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
     """
 
@@ -28,6 +29,7 @@ class Settings:
     run_id_file: str | None = None
     runner_attribute_file: str | None = None
     namespace: str | None = None
+    tables: str | None = None
     is_strict: bool = False
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
 

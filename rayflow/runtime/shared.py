@@ -45,6 +45,7 @@ class Shared:
     environ: Mapping[str, str] | None = None
     max_log_nbytes: int = 10 << 20
     max_num_splits: int | None = None
+    tables: str | None = None
     is_inline: bool = False
     keeps_logs: bool = True
     progress_dir: str = ""

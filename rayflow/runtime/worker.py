@@ -318,7 +318,7 @@ class _BatchRunner:
         stored: dict[str, Artifact] = {}
         for name, value in tried.artifacts.items():
             try:
-                stored[name] = self.session.blobs.put(name, value)
+                stored[name] = self.session.blobs.put(name, value, tables_as_files=True)
             except ArtifactUnserializable:
                 if status is not Status.FAILED:
                     raise

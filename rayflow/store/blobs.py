@@ -42,6 +42,8 @@ _STAMP = "user.rayflow.stamp"
 _IMMUTABLE = frozenset({"json", "text", "bytes", "range"})
 """Codecs whose values never share the memory that they are decoded from."""
 
+_TABLE_EXTENSIONS = frozenset({".arrow", ".parquet"})
+
 _stamps: dict[str, str] = {}
 
 
@@ -64,13 +66,14 @@ class Blobs:
         self._by_value_modules = by_value_modules
         self._put: set[str] = set()
 
-    def put(self, name: str, value: object) -> Artifact:
+    def put(self, name: str, value: object, *, tables_as_files: bool = False) -> Artifact:
         """Stores a value (or what `encode` made of it) and describes it; durable when this returns, if it is a blob. An `Artifact`
-        is returned as it is. Raises `ArtifactUnserializable`, `StoreFault`."""
+        is returned as it is. With `tables_as_files` even a small table becomes a file, which any tool opens.
+        Raises `ArtifactUnserializable`, `StoreFault`."""
         if isinstance(value, Artifact):
             return value
         encoded = value if isinstance(value, Encoded) else self.encode(name, value)
-        if encoded.nbytes <= INLINE_NBYTES:
+        if encoded.nbytes <= INLINE_NBYTES and not (tables_as_files and encoded.extension in _TABLE_EXTENSIONS):
             return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, inline=encoded.to_bytes())
         if encoded.nbytes >= _HASH_BESIDE_NBYTES and isinstance(self._store, LocalStore):
             digest = self._write_while_hashing(encoded, self._store)

@@ -26,15 +26,16 @@ def run_flow(
     executor: str = "inline",
     check: bool = True,
     decospecs: tuple[str, ...] = (),
+    tables: str | None = None,
     **params: Any,
 ) -> Run:
-    """Runs the flow and returns the client's `Run`. `params` are by attribute name.
+    """Runs the flow and returns the client's `Run`. `params` are by attribute name, `tables` is "arrow" or "parquet".
 
     `root`: a directory that keeps the run; by default one that is removed when the process ends. With `check`, a run
     that fails raises TaskFailedException, which says the first task that failed, and its traceback.
     """
     directory = fspath(root) if root is not None else _passing_directory()
-    result = launch(define(flow_class, decospecs), params, Settings(root=directory, executor=executor, user="test"))
+    result = launch(define(flow_class, decospecs), params, Settings(root=directory, executor=executor, user="test", tables=tables))
     run = opened(directory, result)
     if check and result.outcome is not Outcome.SUCCEEDED:
         raise TaskFailedException(f"Run {result.run_id} of {result.flow} {result.outcome.value}.\n{_reason(directory, result)}")

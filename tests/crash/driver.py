@@ -35,7 +35,7 @@ class Telling:
             case notices.TaskSaid():
                 self.say(event="said", text=notice.text)
             case notices.TaskAttemptFailed():
-                self.say(event="failed", step=notice.label.step, where=notice.where, attempt=notice.attempt, retried=notice.is_retried)
+                self.say(event="failed", step=notice.label.step, attempt=notice.attempt, retried=notice.is_retried)
             case notices.Warned():
                 self.say(event="warned", text=notice.text)
             case notices.RunEnded():

@@ -179,7 +179,7 @@ def _check_neighbours(play, tmp_path, deaths):
     assert sorted(played.data.failures) == at_fault
     assert played.data.got == [i for i in range(100) if i not in at_fault]
     assert [task.index for task in played.tasks("work")] == list(range(100))  # done, and visible, exactly once
-    assert [i for i in at_fault if starts[i] != 1] == []  # whoever is at fault is never charged twice
-    if not any(how in ("os._exit(0)", "SIGKILL", "segfault", "os._exit(3)") for how in deaths):
-        assert set(starts.values()) == {1}
+    deadly = [i for i, how in zip(at_fault, deaths, strict=True) if how in ("os._exit(0)", "SIGKILL", "segfault", "os._exit(3)")]
+    assert [i for i in deadly if starts[i] != 1] == []  # whoever ended a process is charged once, and is not tried again
+    assert deadly or set(starts.values()) == {1}  # what a dead worker had not reported yet is performed again, nothing else is
     assert {task.index for task in played.run["work"] if task.successful and task.stdout != f"split {task.index}\n"} == set()

@@ -1,0 +1,82 @@
+"""Directories for what Ray keeps beside a cluster that a driver started: hundreds of MB, which a killed driver leaves behind.
+
+Each names the process that made it; whoever makes the next one removes those whose process is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from rayflow.executors import guard
+
+_PREFIX = "rayflow-ray-"
+_OWNER = "owner"
+
+
+class Scratch:
+    """A new directory, owned by this process, and a guard (see `guard`) that ends the cluster when this process dies.
+
+    `word` is to be in the environment of all that the cluster starts. The path is short: Ray puts sockets there, whose paths the kernel
+    limits to 107 bytes.
+    """
+
+    def __init__(self) -> None:
+        sweep()
+        self.path = tempfile.mkdtemp(prefix=_PREFIX)
+        with open(os.path.join(self.path, _OWNER), "w", encoding="ascii") as file:
+            file.write(_signature(os.getpid()))
+        self.name, self.value = "RAYFLOW_CLUSTER", secrets.token_hex(16)
+        command = [sys.executable, "-I", "-S", guard.__file__, f"{self.name}={self.value}", self.path]
+        self._guard = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def end(self) -> None:
+        """The cluster was ended in order."""
+        with contextlib.suppress(BrokenPipeError):
+            self._guard.communicate(b"\n")
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def sweep() -> None:
+    """Removes the directories of this user's processes that are gone. Not promised: those of other hosts or containers are left alone."""
+    if not os.path.isdir("/proc/self"):
+        return
+    top = tempfile.gettempdir()
+    for name in os.listdir(top):
+        path = os.path.join(top, name)
+        if name.startswith(_PREFIX) and _is_abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_abandoned(path: str) -> bool:
+    try:
+        if os.lstat(path).st_uid != os.getuid():
+            return False
+        with open(os.path.join(path, _OWNER), encoding="ascii") as file:
+            signature = file.read()
+        namespace, pid, _ = signature.split()
+        return namespace == _pid_namespace() and signature != _signature(int(pid))
+    except (OSError, ValueError):
+        return False  # not ours, or being made at this very moment
+
+
+def _signature(pid: int) -> str:
+    """Names a process for ever: where its pid is counted, the pid, and when it started (pids are used again)."""
+    started = ""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        started = file.read().rpartition(")")[2].split()[19]
+    return f"{_pid_namespace()} {pid} {started or '-'}"
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return "-"

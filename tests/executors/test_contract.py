@@ -1,0 +1,131 @@
+"""Every executor keeps the contract of the port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from rayflow.executors.inline import InlineExecutor
+from rayflow.executors.process import ProcessExecutor
+from rayflow.executors.ray import RayExecutor
+from rayflow.model.records import FailureKind
+from rayflow.model.reports import BatchOver, WorkerDied
+from rayflow.model.spec import Resources
+from rayflow.testing import executor_acts
+from rayflow.testing.executor_contract import ExecutorContract, Stage, indices_of, rows_of
+
+
+class TestInline(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        executor = InlineExecutor(executor_acts.perform)
+        yield executor
+        executor.close()
+
+
+class TestProcess(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        executor = ProcessExecutor(executor_acts.ENTRY, max_children=2)
+        yield executor
+        executor.close()
+
+    @pytest.mark.parametrize(
+        ("death", "code", "words"),
+        [("os._exit(0)", 0, "exit code 0"), ("os._exit(3)", 3, "exit code 3"), ("SIGKILL", -9, "SIGKILL"), ("segfault", -11, "SIGSEGV")],
+    )
+    def test_a_death_is_said_in_words(self, stage: Stage, death, code, words):
+        stage.submit(1, range(1), {0: death})
+
+        failure = stage.until_over(1)[-1].failure
+
+        assert (failure.kind, failure.exit_code, words in failure.message) == (FailureKind.DIED, code, True)
+
+    def test_no_child_is_left_after_close(self, stage: Stage):
+        for batch_id in range(4):
+            stage.submit(batch_id, range(1), {0: "fork" if batch_id == 0 else "sleep 0.05"})
+        rows = [row for n in range(4) for row in rows_of(stage.until_over(n))]
+        pids = {row.pid for row in rows} | {int(rows[0].node)}
+
+        stage.executor.close()
+
+        assert wait_until_gone(pids) == set()
+
+    def test_a_death_is_noticed_though_a_forked_child_holds_the_pipe(self, stage: Stage):
+        stage.submit(1, range(3), {0: "fork", 1: "os._exit(3)"})
+
+        reports = stage.until_over(1)
+
+        assert (reports[-1].suspect, reports[-1].failure.exit_code) == (1, 3)
+        assert wait_until_gone({int(rows_of(reports)[0].node)}) == set()
+
+    def test_a_child_that_dies_idle_costs_no_task_an_attempt(self, stage: Stage):
+        stage.submit(1, range(1))
+        pid = rows_of(stage.until_over(1))[0].pid
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+        stage.submit(2, range(2))
+        reports = stage.until_over(2)
+
+        if isinstance(reports[-1], WorkerDied):
+            assert (reports[-1].failure.is_charged, reports[-1].suspect, rows_of(reports)) == (False, None, [])
+        else:
+            assert indices_of(reports) == [0, 1]
+
+    def test_children_that_wait_are_reused(self, stage: Stage):
+        for batch_id in range(10):
+            stage.submit(batch_id, range(1))
+            stage.until_over(batch_id)
+
+        assert len({row.pid for n in range(10) for row in rows_of(stage.heard[n])}) == 1
+
+    def test_a_need_of_several_cpus_leaves_fewer_slots(self, executor):
+        assert [executor.slots(Resources(cpus=cpus)) for cpus in (0.5, 1, 2, 64)] == [2, 2, 1, 1]
+
+
+@pytest.mark.ray
+class TestRay(ExecutorContract):
+    @pytest.fixture
+    def executor(self, cluster):
+        executor = RayExecutor(executor_acts.ENTRY)
+        executor.start()
+        executor.wait_until_ready()
+        yield executor
+        executor.close()
+
+    def test_slots_are_what_the_cluster_holds(self, executor):
+        needs = [Resources(), Resources(cpus=0.5), Resources(cpus=2), Resources(cpus=3), Resources(gpus=1), Resources(custom={"tpu": 1})]
+
+        assert [executor.slots(need) for need in needs] == [2, 4, 1, 0, 0, 0]
+
+    def test_a_batch_that_takes_all_cpus_runs_alone(self, stage: Stage):
+        from dataclasses import replace
+
+        submit = stage.executor.submit
+        stage.executor.submit = lambda work: submit(replace(work, resources=Resources(cpus=2)))  # type: ignore[method-assign]
+        for batch_id in range(3):
+            stage.submit(batch_id, range(1), {0: "sleep 0.1"})
+        rows = sorted((row for n in range(3) for row in rows_of(stage.until_over(n))), key=lambda row: row.started_us)
+
+        assert [now.started_us / 1e6 + now.seconds <= then.started_us / 1e6 for now, then in zip(rows, rows[1:], strict=False)] == [True] * 2
+        assert {type(stage.heard[n][-1]) for n in range(3)} == {BatchOver}
+
+
+def wait_until_gone(pids: set[int]) -> set[int]:
+    """Those of the processes that still run after 5 s."""
+    deadline = time.monotonic() + 5
+    while (alive := {pid for pid in pids if _is_running(pid)}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -6,10 +6,13 @@ task), reports as its yielded values, which the driver owns.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
 import pickle
+import secrets
+import signal
 import socket
 import threading
 import time
@@ -28,6 +31,7 @@ from rayflow.model.spec import Resources
 
 _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
+_ISOLATED = "RAYFLOW_ISOLATED"
 
 
 @dataclass(eq=False)
@@ -57,6 +61,8 @@ class RayExecutor:
     _ready: threading.Event = field(default_factory=threading.Event)
     _ray: Any = None
     _perform: Any = None
+    _perform_once: Any = None
+    _token: str = field(default_factory=lambda: secrets.token_hex(8))
     _flights: dict[Any, _Flight] = field(default_factory=dict[Any, _Flight])
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
     _cluster: dict[str, float] = field(default_factory=dict[str, float])
@@ -108,6 +114,7 @@ class RayExecutor:
                 self._owns_connection = True
                 self._init(ray)
             self._perform = ray.remote(_perform)
+            self._perform_once = ray.remote(max_calls=1)(_perform)
             self._cluster = dict(ray.cluster_resources())
             self._warm_up(ray)
         except BaseException as fault:  # noqa: BLE001 - told to whoever asks is_ready, whatever Ray raised
@@ -155,11 +162,14 @@ class RayExecutor:
             options["memory"] = needs.memory_nbytes
         if needs.custom:
             options["resources"] = dict(needs.custom)
-        if work.environment:
-            options["runtime_env"] = {"env_vars": dict(work.environment)}
+        environment = dict(work.environment)
         if work.is_isolated:
-            options["max_calls"] = 1
-        generator = self._perform.options(**options).remote(self.entry, _slim(work), self._share(work))
+            environment[_ISOLATED] = "1"  # workers of another environment are others, and after one call they end
+        if environment:
+            options["runtime_env"] = {"env_vars": environment}
+        function = self._perform_once if work.is_isolated else self._perform
+        key = self._cancel_key(work.batch.id)
+        generator = function.options(**options).remote(self.entry, _slim(work), self._share(work), key)
         self._flights[generator] = _Flight(work, generator)
 
     def _share(self, work: Work) -> Any:
@@ -217,8 +227,13 @@ class RayExecutor:
                 continue
             if is_hard:
                 self._ray.cancel(flight.generator, force=True)
+                _kill_here(flight)
             else:
-                _cluster_words().__dict__["_internal_kv_put"](_cancel_key(batch_id), b"1")
+                _cluster_words().__dict__["_internal_kv_put"](self._cancel_key(batch_id), b"1")
+
+    def _cancel_key(self, batch_id: int) -> bytes:
+        """Batch ids are a run's, and a process may drive several runs, one after another, over one connection."""
+        return f"rayflow:cancel:{self._token}:{batch_id}".encode()
 
     def slots(self, resources: Resources) -> int:
         self.wait_until_ready()
@@ -236,6 +251,9 @@ class RayExecutor:
         )
 
     def close(self) -> None:
+        if not self._owns_connection:  # what is under way would go on; with a connection of its own, Ray ends it
+            for batch_id in [flight.work.batch.id for flight in self._flights.values()]:
+                self.cancel(batch_id, is_hard=True)
         self._flights.clear()
         self._shared.clear()
         self._closing.set()
@@ -250,13 +268,21 @@ def _slim(work: Work) -> Work:
     return Work(work.batch, work.payload, b"", work.shared_id, work.name, work.resources, work.environment, work.is_isolated)
 
 
-def _perform(entry: str, work: Work, shared: bytes) -> Iterator[bytes]:
+def _kill_here(flight: _Flight) -> None:
+    """Kills the worker of the batch where it is on this machine: Ray's own forced cancel waits for the GIL, which C code may hold."""
+    started = flight.started
+    if started is None or started.node != socket.gethostname() or read_progress(started.progress, flight.work.batch.id) is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(started.pid, signal.SIGKILL)
+
+
+def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterator[bytes]:
     """The Ray task. Yields pickled lists of reports."""
     full = Work(work.batch, work.payload, shared, work.shared_id, work.name, work.resources, work.environment, work.is_isolated)
-    key = _cancel_key(work.batch.id)
 
     def is_cancelled() -> bool:
-        return _cluster_words().__dict__["_internal_kv_get"](key) is not None
+        return _cluster_words().__dict__["_internal_kv_get"](cancel_key) is not None
 
     if not faulthandler.is_enabled():
         faulthandler.enable(file=2)  # a crash says where, in the log of the task
@@ -273,12 +299,6 @@ def _cluster_words() -> Any:
     from ray.experimental import internal_kv
 
     return internal_kv
-
-
-def _cancel_key(batch_id: int) -> bytes:
-    import ray
-
-    return f"rayflow:cancel:{ray.get_runtime_context().get_job_id()}:{batch_id}".encode()
 
 
 def _failure_of(fault: Exception) -> Failure:

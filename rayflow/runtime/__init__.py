@@ -9,7 +9,8 @@
   `package` the code it runs.
 
 The commit order is the promise: a worker stores large artifacts; the driver writes packs, then journal lines, syncs them, looks at
-the fence; only then is a task done for the scheduler, the reader and the screen. So whatever dies, whenever, nothing that was said is taken back.
+the fence; only then is a task done for the scheduler, the reader and the screen. So whatever dies, whenever, nothing that was said is
+taken back.
 
 Decisions. Commits are made by the loop itself, not by a thread: 1-3 ms each, at most ten a second, and a million rows
 are 0.2 s of writing in all; slots are freed before the commit (`BatchFreed`), so that no worker waits for it. The thread that boots Ray

@@ -103,13 +103,14 @@ class Capture:
     def end(self) -> tuple[Sizes, Sizes]:
         """(begin, end) of the attempt that is over. Streams that it closed or replaced work again; a cut file grows again."""
         self.repair()
-        end = self.sizes()
-        if max(end[0] - self._begin[0], end[1] - self._begin[1]) > self._cap_nbytes:  # faster than the sampler looks
-            self._enforce_cap()
+        with self._cutting:  # the sampler may be about to cut
             end = self.sizes()
-        if any(self._cut):
-            self._redirect()
-            self._cut = [False, False]
+            if max(end[0] - self._begin[0], end[1] - self._begin[1]) > self._cap_nbytes:  # faster than the sampler looks
+                self._enforce_cap()
+                end = self.sizes()
+            if any(self._cut):
+                self._redirect()
+                self._cut = [False, False]
         return self._begin, end
 
     def span(self) -> LogSpan:
@@ -130,7 +131,8 @@ class Capture:
             self._is_busy.wait()
             with contextlib.suppress(OSError):
                 self._note(time.time_ns() // 1000)
-                self._enforce_cap()
+                with self._cutting:
+                    self._enforce_cap()
             self._stopped.wait(SAMPLE_S)
 
     def _note(self, now_us: int) -> None:
@@ -140,18 +142,17 @@ class Capture:
             self._noted = sizes
 
     def _enforce_cap(self) -> None:
-        """Cuts what is too long, again where a subprocess still holds the file."""
-        with self._cutting:
-            for which, descriptor in enumerate(self._files[:2]):
-                limit = self._begin[which] + self._cap_nbytes
-                if os.fstat(descriptor).st_size <= limit + (len(_CUT) if self._cut[which] else 0):
-                    continue
-                self._cut[which] = True
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, which + 1)
-                os.close(nowhere)
-                os.ftruncate(descriptor, limit)
-                os.write(descriptor, _CUT)
+        """Cuts what is too long, again where a subprocess still holds the file. The caller holds the lock."""
+        for which, descriptor in enumerate(self._files[:2]):
+            limit = self._begin[which] + self._cap_nbytes
+            if os.fstat(descriptor).st_size <= limit + (len(_CUT) if self._cut[which] else 0):
+                continue
+            self._cut[which] = True
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, which + 1)
+            os.close(nowhere)
+            os.ftruncate(descriptor, limit)
+            os.write(descriptor, _CUT)
 
     def _upload(self) -> None:
         for stream, path in zip((*_STREAMS, "marks"), self._paths, strict=True):

@@ -88,8 +88,8 @@ class Conductor:
     def run(self) -> Finish:
         """Returns when the run is over. RunFenced, StoreFault and ClusterFault end it early; whoever calls closes the crew."""
         with self._handlers:
+            self.scheduler.capacity = self.crew.first_capacity()  # known before the first launch: its needs may have to wait for a cluster
             self._obey(self.scheduler.start(time.monotonic()))
-            self._tell(self.crew.first_capacity())
             while self.finish is None:
                 try:
                     self._turn()

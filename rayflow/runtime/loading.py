@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import sys
-import tempfile
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -29,21 +28,21 @@ def register_inline(source: FlowSource, flow_class: type[FlowSpec]) -> None:
     _inline[source] = flow_class
 
 
-def load_flow(source: FlowSource, fetch_package: Callable[[str, str], str]) -> type[FlowSpec]:
-    """The flow class. `fetch_package(code digest, directory)` extracts the run's code package and returns the flow file's directory."""
+def load_flow(source: FlowSource, fetch_package: Callable[[str], str]) -> type[FlowSpec]:
+    """The flow class. `fetch_package(code digest)` extracts the run's code package and returns the flow file's directory."""
     known = _inline.get(source) or _loaded.get(source)
     if known is None:
         known = _loaded[source] = _import(source, fetch_package)
     return known
 
 
-def _import(source: FlowSource, fetch_package: Callable[[str, str], str]) -> type[FlowSpec]:
+def _import(source: FlowSource, fetch_package: Callable[[str], str]) -> type[FlowSpec]:
     if source.pickled is not None:
         _prepend(source.sys_path)
         return pickle.loads(source.pickled)
     path, search = source.path, source.sys_path
     if file_digest(path) != source.digest and source.code is not None:
-        directory = fetch_package(source.code, tempfile.mkdtemp(prefix="rayflow-code-"))
+        directory = fetch_package(source.code)
         path = f"{directory}/{path.rpartition('/')[2]}"
         search = (directory, *search)
     _prepend(search)

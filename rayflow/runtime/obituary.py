@@ -16,7 +16,7 @@ from rayflow.runtime.deadline import spelled
 from rayflow.runtime.failures import is_users
 
 _TAIL_NBYTES = 16 * 1024
-_THREAD = re.compile(r"(Current thread|Thread) 0x[^\n]*:\n((?:  [^\n]*\n?)*)")
+_THREAD = re.compile(r"^(Current thread|Stack|Thread)[^\n]*\(most recent call first\):\n((?:  [^\n]*\n?)*)", re.MULTILINE)
 _FRAME = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
 _FATAL = re.compile(r"Fatal Python error: ([^\n]+)")
 
@@ -54,7 +54,7 @@ def _user_frames(text: str) -> tuple[UserFrame, ...]:
     """The frames of the user's own code in a faulthandler dump, outermost first: of the thread at fault, else of the main one, which a
     dump lists last."""
     threads = _THREAD.findall(text)
-    at_fault = [dump for kind, dump in threads if kind == "Current thread"]
+    at_fault = [dump for kind, dump in threads if kind != "Thread"]
     for dump in (*at_fault, *(dump for _, dump in threads[-1:])):
         frames = [(file, int(line), function) for file, line, function in _FRAME.findall(dump) if is_users(file)]
         if frames:

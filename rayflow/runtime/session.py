@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ def _new_session(shared: Shared) -> Session:
     record = shared.record
     store = open_store(shared.root)
     blobs = Blobs(store, record.flow, record.run_id, tables=shared.tables, by_value_modules=frozenset({shared.source.module}))
-    flow_class = load_flow(shared.source, lambda code, directory: fetch_package(store, record.flow, code, directory))
+    flow_class = load_flow(shared.source, lambda code: fetch_package(store, record.flow, code, _code_directory(shared, code)))
     word = None
     if shared.progress_dir and os.path.isdir(shared.progress_dir):
         word = ProgressWord(f"{shared.progress_dir}/{os.getpid()}")
@@ -115,6 +116,13 @@ def _new_session(shared: Shared) -> Session:
         run_context=run_context_of(shared),
         progress=word,
     )
+
+
+def _code_directory(shared: Shared, code: str) -> str:
+    """Where this process extracts the code package: with the driver's progress words, which are removed when the run is over."""
+    if os.path.isdir(shared.progress_dir):
+        return os.path.join(shared.progress_dir, f"code-{code[:16]}-{os.getpid()}")
+    return tempfile.mkdtemp(prefix="rayflow-code-")
 
 
 def values_of(blobs: Blobs, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:

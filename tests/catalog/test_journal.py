@@ -1,0 +1,171 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rayflow.catalog.journal import JournalReader, JournalWriter, frame, unframe
+from rayflow.catalog.ownership import take_epoch
+from rayflow.catalog.takeover import begin, take_over
+from rayflow.model.errors import RunFenced, StoreCorrupt
+from rayflow.store.local import LocalStore
+from tests.catalog.building import claimed
+
+KEY = "Deep/runs/1/journal/00000001.jsonl"
+EVENTS = [{"e": "rows", "n": number, "text": "ä\n\x00" * number} for number in range(4)]
+CONTENT = b"".join(map(frame, EVENTS))
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def read(store: LocalStore, layout) -> list[object]:
+    return [event.get("n") for event in JournalReader(store, layout).read() if event["e"] == "rows"]
+
+
+@given(st.lists(st.dictionaries(st.text(), values, max_size=4), max_size=5))
+def test_what_is_framed_comes_back(events):
+    assert list(unframe(b"".join(map(frame, events)), KEY)) == events
+
+
+def test_a_file_cut_at_any_byte_gives_the_lines_that_are_whole():
+    ends = [len(b"".join(map(frame, EVENTS[:number]))) for number in range(5)]
+    for cut in range(len(CONTENT) + 1):
+        assert list(unframe(CONTENT[:cut], KEY)) == EVENTS[: sum(end <= cut for end in ends) - 1]
+
+
+def test_damage_before_the_last_line_is_named_with_its_place():
+    damaged = bytearray(CONTENT)
+    damaged[len(frame(EVENTS[0])) + 20] ^= 1
+
+    with pytest.raises(StoreCorrupt, match=rf"'{KEY}' is damaged at byte {len(frame(EVENTS[0]))}"):
+        list(unframe(bytes(damaged), KEY))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_events_or_damage_and_never_another_error(content):
+    try:
+        list(unframe(content, KEY))
+    except StoreCorrupt:
+        pass
+
+
+@given(position=st.integers(0, len(CONTENT) - 1), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_never_read_as_an_event(position, bit):
+    damaged = bytearray(CONTENT)
+    damaged[position] ^= 1 << bit
+    try:
+        found = list(unframe(bytes(damaged), KEY))
+    except StoreCorrupt:
+        return
+    assert found == EVENTS[: len(found)]
+
+
+def test_what_is_committed_is_read_and_read_on(store):
+    layout = claimed(store).layout
+    tenure = begin(store, layout)
+    reader = JournalReader(store, layout)
+    tenure.journal.commit([{"e": "rows", "n": 1}])
+    assert [event["n"] for event in reader.read()] == [1]
+
+    tenure.journal.note([{"e": "launched", "n": 2}])
+    tenure.journal.commit([{"e": "rows", "n": 3}])
+
+    assert [event["n"] for event in reader.read_new()] == [2, 3]
+    assert reader.read_new() == []
+
+
+def test_a_replaced_writer_may_acknowledge_nothing_and_what_it_still_writes_is_not_read(store):
+    layout = claimed(store).layout
+    first = begin(store, layout)
+    first.journal.commit([{"e": "rows", "n": 1}])
+    follower = JournalReader(store, layout)
+    follower.read()
+
+    second = take_over(store, layout)
+    with pytest.raises(RunFenced, match="was taken over"):
+        first.journal.commit([{"e": "rows", "n": 2}])
+    second.journal.commit([{"e": "rows", "n": 3}])
+
+    assert read(store, layout) == [1, 3]
+    assert [event.get("n") for event in follower.read_new() if event["e"] == "rows"] == [3]
+
+
+def test_what_a_writer_appended_before_its_successor_looked_is_kept(store):
+    layout = claimed(store).layout
+    first = begin(store, layout)
+    take_epoch(store, layout)
+    with pytest.raises(RunFenced):
+        first.journal.commit([{"e": "rows", "n": 1}])
+
+    take_over(store, layout)
+
+    assert read(store, layout) == [1], "durable, though nobody was told"
+
+
+def test_a_torn_tail_is_passed_over_for_ever_once_it_is_sealed(store):
+    layout = claimed(store).layout
+    begin(store, layout).journal.commit([{"e": "rows", "n": 1}])
+    path = Path(store.local_path(layout.journal_file(1)))
+    path.write_bytes(path.read_bytes() + frame({"e": "rows", "n": 2})[:-4])
+
+    take_over(store, layout).journal.commit([{"e": "rows", "n": 3}])
+
+    assert read(store, layout) == [1, 3]
+
+
+def test_a_file_that_lost_what_was_sealed_is_named(store):
+    layout = claimed(store).layout
+    begin(store, layout).journal.commit([{"e": "rows", "n": 1}])
+    take_over(store, layout)
+    path = Path(store.local_path(layout.journal_file(1)))
+    path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(StoreCorrupt, match="00000001.jsonl' is cut short"):
+        read(store, layout)
+
+
+class Bucket(LocalStore):
+    """A store that cannot append: each group commit is an object, numbered on from epoch to epoch."""
+
+    can_append = False
+
+
+def test_without_append_a_replaced_writer_meets_its_successors_object(tmp_path):
+    store = Bucket(str(tmp_path))
+    layout = claimed(store).layout
+    first = begin(store, layout)
+    first.journal.commit([{"e": "rows", "n": 1}])
+
+    second = take_over(store, layout)
+    with pytest.raises(RunFenced):
+        first.journal.commit([{"e": "rows", "n": 2}])
+    second.journal.commit([{"e": "rows", "n": 3}])
+
+    assert read(store, layout) == [1, 3]
+
+
+def test_without_append_a_taker_reads_what_the_replaced_writer_got_in(tmp_path):
+    class Late(Bucket):
+        """The replaced writer's last object arrives between the taker's look and its seal."""
+
+        late: JournalWriter | None = None
+
+        def write(self, key, chunks, *, only_new=False):
+            if self.late is not None and key.endswith("00000001.jsonl") and "/journal/" in key:
+                writer, self.late = self.late, None
+                writer.commit([{"e": "rows", "n": 2}])
+            return super().write(key, chunks, only_new=only_new)
+
+    store = Late(str(tmp_path))
+    layout = claimed(store).layout
+    first = begin(store, layout)
+    first.journal.commit([{"e": "rows", "n": 1}])
+    store.late = first.journal
+
+    take_over(store, layout)
+
+    assert read(store, layout) == [1, 2]

@@ -1,6 +1,11 @@
-"""What all tests share: marks that follow from other marks."""
+"""What all tests share: marks that follow from other marks, and one Ray cluster."""
 
 from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,3 +16,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("ray"):
             item.add_marker(pytest.mark.xdist_group("ray"))
     items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """One Ray cluster of 2 CPUs for all tests. Its processes die with the thread that starts them: this one, the main one."""
+    import ray
+
+    patch = pytest.MonkeyPatch()
+    patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # workers would compile their imports at every start
+    directory = tempfile.mkdtemp(prefix="rfs-")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, _temp_dir=directory, log_to_driver=False, logging_level="ERROR")
+    patch.undo()
+    yield ray
+    ray.shutdown()
+    shutil.rmtree(directory, ignore_errors=True)

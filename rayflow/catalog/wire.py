@@ -105,9 +105,8 @@ def failure_to_json(failure: Failure) -> Json:
             "type": failure.type,
             "traceback": failure.traceback,
             "frames": [[frame.file, frame.line, frame.function, frame.source] for frame in failure.frames],
-            "exit_code": failure.exit_code,
         }
-    )
+    ) | ({} if failure.exit_code is None else {"exit_code": failure.exit_code})
 
 
 def failure_from_json(form: Json) -> Failure:
@@ -231,7 +230,7 @@ def failed_attempt_to_json(failed: FailedAttempt) -> Json:
 def failed_attempt_from_json(form: Json) -> FailedAttempt:
     return FailedAttempt(
         key=TaskKey(form["step"], form.get("index", 0), form.get("lap", 0)),
-        row=row_from_json(form["row"]),
+        row=row_from_json(form.get("row", {})),
         is_final=form.get("final", False),
         parent=form.get("parent"),
     )

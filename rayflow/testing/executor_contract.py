@@ -251,9 +251,7 @@ class Stage:
         batch = Batch(batch_id, "train", IndexSet.of(indices), attempts=attempts or {})
         payload = pickle.dumps(Script(self._directory, acts or {}))
         self.heard[batch_id] = []
-        self.executor.submit(
-            Work(batch, payload, shared, shared.decode(), "train", environment=environment or {}, is_isolated=is_isolated)
-        )
+        self.executor.submit(Work(batch, payload, shared, shared.decode(), "train", environment=environment or {}, is_isolated=is_isolated))
 
     def until_over(self, batch_id: int) -> list[Report]:
         """All reports of the batch, which must come to an end."""

@@ -124,7 +124,7 @@ def test_a_file_that_lost_what_was_sealed_is_named(store):
     path = Path(store.local_path(layout.journal_file(1)))
     path.write_bytes(path.read_bytes()[:-1])
 
-    with pytest.raises(StoreCorrupt, match="00000001.jsonl' is cut short"):
+    with pytest.raises(StoreCorrupt, match=r"00000001\.jsonl' is cut short"):
         read(store, layout)
 
 

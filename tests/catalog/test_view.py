@@ -67,7 +67,10 @@ def test_failed_tasks_are_listed_after_those_that_are_done():
     assert keys == [TaskKey("inner", 0), TaskKey("inner", 1), TaskKey("inner", 5)]
 
 
-@given(st.lists(st.tuples(st.lists(st.integers(0, 60), min_size=1, max_size=8, unique=True), st.integers(0, 2)), max_size=12), st.integers(0, 60))
+@given(
+    st.lists(st.tuples(st.lists(st.integers(0, 60), min_size=1, max_size=8, unique=True), st.integers(0, 2)), max_size=12),
+    st.integers(0, 60),
+)
 def test_a_segment_is_found_by_any_of_its_indices(parts, wanted):
     segments = StepSegments()
     for indices, lap in parts:

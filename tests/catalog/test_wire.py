@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ failures = st.builds(
     texts,
     texts,
     st.lists(frames, max_size=2).map(tuple),
-    st.none() | st.integers(-64, 255).filter(bool),
+    st.none() | st.integers(-64, 255),
 )
 rows = st.builds(
     Row,
@@ -96,7 +98,7 @@ def test_a_failed_attempt_comes_back(attempt):
     assert wire.failed_attempt_from_json(again(wire.failed_attempt_to_json(attempt))) == attempt
 
 
-@given(st.lists(segments, max_size=3).map(tuple), st.lists(attempts, max_size=2).map(tuple), st.none() | failures, counts)
+@given(st.lists(segments, max_size=2).map(tuple), st.lists(attempts, max_size=1).map(tuple), st.none() | failures, counts)
 def test_an_ending_comes_back(held, failed, failure, epoch):
     ending = Ending(Outcome.FAILED, "why", 1, TaskKey("step", 3, 1), failure, held, failed, epoch)
 
@@ -107,7 +109,12 @@ def test_an_ending_comes_back(held, failed, failure, epoch):
 def test_the_record_of_a_run_comes_back(parameters, origin):
     made = record(parameters=parameters, origin=origin, tags=("a",), facts={"host": "h"})
 
-    assert RunRecord.from_json(again(made.to_json())) == made
+    found = RunRecord.from_json(again(made.to_json()))
+
+    assert replace(found, graph=made.graph) == made
+    assert [(node.name, node.kind, node.targets, node.frames, node.joins) for node in found.graph] == [
+        (node.name, node.kind, node.targets, node.frames, node.joins) for node in made.graph
+    ]
 
 
 forms = st.dictionaries(texts, st.integers() | texts | st.none(), min_size=1, max_size=4)

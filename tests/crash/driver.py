@@ -1,6 +1,6 @@
 """A driver for the tests to kill: performs one run or resume, and says on stdout, as JSON lines, what its reporter is told.
 
-    python -m tests.crash.driver <Flow> run|resume --root DIR [--executor E] [--run-id ID] [--origin ID] [--step S] [--fork] [-p NAME=VALUE]
+python -m tests.crash.driver <Flow> run|resume --root DIR [--executor E] [--run-id ID] [--origin ID] [--step S] [--fork] [-p NAME=VALUE]
 """
 
 from __future__ import annotations
@@ -72,9 +72,7 @@ def main(arguments: list[str]) -> int:
         if options.command == "run":
             result = run_flow(definition, dict(pair.split("=", 1) for pair in options.p), settings, Telling())
         else:
-            result = resume_flow(
-                definition, settings, Telling(), origin_run_id=options.origin, step=options.step, is_fork=options.fork
-            )
+            result = resume_flow(definition, settings, Telling(), origin_run_id=options.origin, step=options.step, is_fork=options.fork)
         return result.exit_code
 
     return guarded(perform, sys.stderr)

@@ -83,7 +83,9 @@ class Driver:
 
     def event(self, name: str, deadline_s: float = DEADLINE_S, **expected: object) -> Fact:
         """The next fact of that name with these values; AssertionError where the driver ends before."""
-        found = self.until(lambda fact: fact["event"] == name and all(fact.get(key) == value for key, value in expected.items()), deadline_s)
+        found = self.until(
+            lambda fact: fact["event"] == name and all(fact.get(key) == value for key, value in expected.items()), deadline_s
+        )
         assert found is not None, f"the driver ended without {name} {expected}: {self.facts} {self.errors}"
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -111,7 +112,7 @@ class TestRay(ExecutorContract):
             stage.submit(batch_id, range(1), {0: "sleep 0.1"})
         rows = sorted((row for n in range(3) for row in rows_of(stage.until_over(n))), key=lambda row: row.started_us)
 
-        assert [now.started_us / 1e6 + now.seconds <= then.started_us / 1e6 for now, then in zip(rows, rows[1:], strict=False)] == [True] * 2
+        assert [now.started_us / 1e6 + now.seconds <= then.started_us / 1e6 for now, then in pairwise(rows)] == [True] * 2
         assert {type(stage.heard[n][-1]) for n in range(3)} == {BatchOver}
 
 

@@ -41,10 +41,12 @@ def captured(store, program: str, cap_nbytes: int = 1 << 20) -> list[tuple[str, 
         "capture.pause(); capture.close()",
         "os.write(told, json.dumps([capture.name, spans]).encode())",
     ]
-    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     name, spans = json.loads(ended.stdout)
-    out, err = (store.read(LAYOUT.log(name, stream)).decode("utf-8", "replace") if _exists(store, name, stream) else "" for stream in ("out", "err"))
+    out, err = (
+        store.read(LAYOUT.log(name, stream)).decode("utf-8", "replace") if _exists(store, name, stream) else "" for stream in ("out", "err")
+    )
     return [(out.encode()[begin[0] : end[0]].decode(), err.encode()[begin[1] : end[1]].decode()) for begin, end in spans]
 
 
@@ -89,7 +91,9 @@ def test_output_beyond_the_cap_is_cut_and_the_next_attempt_is_not(store, pause):
 
 
 def test_a_subprocess_that_goes_on_writing_is_cut_again(store):
-    program = "attempt(lambda: subprocess.run('for i in 1 2 3 4 5 6; do head -c 5000 /dev/zero | tr \"\\\\0\" z; sleep 0.1; done', shell=True))"
+    program = (
+        "attempt(lambda: subprocess.run('for i in 1 2 3 4 5 6; do head -c 5000 /dev/zero | tr \"\\\\0\" z; sleep 0.1; done', shell=True))"
+    )
 
     ((out, _),) = captured(store, program, cap_nbytes=1000)
 
@@ -131,7 +135,9 @@ def test_a_copy_reaches_the_terminal_and_the_log(store, terminal):
     assert store.read(LAYOUT.log(span.name, "out"))[span.out_begin : span.out_end].decode() == "both ü\n"
 
 
-@pytest.mark.parametrize("spoil", [lambda: sys.stdout.close(), lambda: setattr(sys, "stdout", io.StringIO()), lambda: setattr(sys, "stdout", None)])
+@pytest.mark.parametrize(
+    "spoil", [lambda: (sys.stdout.close(), None), lambda: setattr(sys, "stdout", io.StringIO()), lambda: setattr(sys, "stdout", None)]
+)
 def test_copied_streams_that_an_attempt_spoils_work_in_the_next(store, terminal, spoil):
     copied = Copied(store, LAYOUT, "train", 1 << 20)
     with terminal() as screen:

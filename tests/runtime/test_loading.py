@@ -41,7 +41,7 @@ def flow_file(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def no_package(code, directory):
+def no_package(code):
     raise AssertionError("the package was asked for")
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_changed_since_the_run_began_is_taken_from_the_package(flow_
     with open(flow_file, "a", encoding="utf-8") as file:
         file.write("\nraise RuntimeError('half edited')\n")
 
-    flow = load_flow(source, lambda code, directory: str(stored) if code == "c0de" else "")
+    flow = load_flow(source, lambda code: str(stored) if code == "c0de" else "")
 
     assert flow.origin == "package"
 
@@ -114,7 +114,12 @@ def test_in_the_launchers_own_process_the_source_means_the_class_itself(flow_fil
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/a/train.py", "train"), ("/a/my-flow.py", "rayflow_flow_my_flow"), ("/a/json.py", "rayflow_flow_json"), ("/a/2x.py", "rayflow_flow_2x")],
+    [
+        ("/a/train.py", "train"),
+        ("/a/my-flow.py", "rayflow_flow_my_flow"),
+        ("/a/json.py", "rayflow_flow_json"),
+        ("/a/2x.py", "rayflow_flow_2x"),
+    ],
 )
 def test_a_script_gets_a_module_name_that_is_nobody_elses(path, name):
     assert module_name_of(path) == name

@@ -5,9 +5,6 @@ A scenario that an executor cannot do says so, and why: `@cannot("inline", "a se
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-
 import pytest
 
 from scenarios.playing import EXECUTORS, Stage
@@ -26,21 +23,6 @@ def executor(request):
     if request.param == "ray":
         request.getfixturevalue("cluster")
     return request.param
-
-
-@pytest.fixture(scope="session")
-def cluster():
-    """One Ray cluster of 2 CPUs for all scenarios. Its processes die with the thread that starts them: this one, the main one."""
-    import ray
-
-    directory = tempfile.mkdtemp(prefix="rfs-")
-    written = __import__("os").environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, _temp_dir=directory, log_to_driver=False, logging_level="ERROR")
-    if written is not None:
-        __import__("os").environ["PYTHONDONTWRITEBYTECODE"] = written
-    yield ray
-    ray.shutdown()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

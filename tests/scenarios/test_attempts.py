@@ -56,12 +56,14 @@ def test_splits_are_retried_each_by_itself(play):
 def test_retries_that_are_used_up_fail_the_run(play):
     played = play(attempts.AlwaysFails, decospecs=("retry:times=2",), fails=True)
 
-    tried = [(notice.attempt, notice.attempts_allowed, notice.is_retried) for notice in played.notices if isinstance(notice, TaskAttemptFailed)]
+    tried = [
+        (notice.attempt, notice.attempts_allowed, notice.is_retried) for notice in played.notices if isinstance(notice, TaskAttemptFailed)
+    ]
     assert tried == [(0, 3, True), (1, 3, True), (2, 3, False)]
     assert (played.result.exit_code, played.run.finished, played.run.state) == (1, False, "failed")
 
 
-def test_a_retry_that_the_flow_forbids_is_not_added(play):
+def test_what_the_flow_says_wins_over_with(play):
     played = play(attempts.Flaky, decospecs=("retry:times=0",))
 
     assert played.run["work"].task.data.attempt == 2

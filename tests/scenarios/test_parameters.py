@@ -17,7 +17,8 @@ def test_parameters_have_their_types_and_are_read_only(play, tmp_path):
     )  # fmt: skip
 
     assert played.data.values == [
-        5, 2.0, True, "x", 7, [1, {"x": 2}], {"o": 1}, ["c", "d", "e"], None, "Parameters-ada-computed", "zażółć\n", b"\x00\xff", ["zażółć"],
+        5, 2.0, True, "x", 7, [1, {"x": 2}], {"o": 1}, ["c", "d", "e"], None, "Parameters-ada-computed", "zażółć\n", b"\x00\xff",
+        ["zażółć"],
     ]  # fmt: skip
     assert "not modifiable" in played.data.refusal
     assert set(played.data.names) == set("i f b s named js jo parts nothing computed text raw parsed".split())

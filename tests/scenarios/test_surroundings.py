@@ -32,8 +32,8 @@ def test_an_environment_is_there_before_the_module_is_imported_and_does_not_leak
     assert (data.got, data.after, data.last) == ({("low", "low", None)}, None, (None, None))
 
 
-@cannot("process", "tried on the others: see the scenario above")
-@cannot("ray", "tried on the others: see the scenario above")
+@cannot("process", "it imports the module anew: the scenario above")
+@cannot("ray", "it imports the module anew: the scenario above")
 def test_an_environment_is_set_for_its_step_alone_within_one_process(play):
     data = play(surroundings.Environment).data
 

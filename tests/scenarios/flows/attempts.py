@@ -17,6 +17,8 @@ def segfault():
 
 def die(how: str) -> None:
     """Ends the step, or its process, in the way asked for."""
+    if how in ("os._exit(0)", "os._exit(3)", "SIGKILL", "segfault"):
+        time.sleep(0.3)  # what a Ray worker says in its last milliseconds, that it began included, is lost with it
     match how:
         case "raise":
             raise ValueError("broken on purpose")

@@ -125,7 +125,7 @@ def _make(kind: str):
         "empty": list,
         "array": lambda: np.array([[1, 2], [3, 4], [5, 6]]),
         "iterator": lambda: map(str.upper, ["x", "y"]),
-        "views": lambda: {"k": 1, "l": 2}.items(),
+        "views": {"k": 1, "l": 2}.items,
         "none": lambda: [None, 0, False],
     }[kind]()
 

@@ -9,7 +9,7 @@ import sys
 from rayflow import FlowSpec, current, environment, isolated, step
 
 LEVEL_AT_IMPORT = os.environ.get("SCENARIO_LEVEL")
-loads = 0
+loads = []
 
 
 def surroundings():
@@ -108,9 +108,8 @@ class Isolated(FlowSpec):
     @isolated
     @step
     def body(self):
-        global loads
-        loads += 1
-        self.got = (loads, os.getpid())
+        loads.append(self.index)
+        self.got = (len(loads), os.getpid())
         self.next(self.join)
 
     @step

@@ -22,7 +22,6 @@ from rayflow.model.indexes import EMPTY, Fanout, IndexSet, TaskKey
 from rayflow.model.records import Failure, Outcome, Segment
 from rayflow.model.spec import StepSpec
 
-
 _SIGNALS = {2: "Ctrl-C", 15: "SIGTERM"}
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rayflow.engine.retry import Catch, RetryNow, after_failure
@@ -21,6 +21,7 @@ from rayflow.flow.binding import instance_of, read_only_names
 from rayflow.flow.current import TaskContext, current
 from rayflow.flow.transition import Transition, check_taken, static_transition
 from rayflow.model.caught import FALLBACK_TYPE, CaughtException
+from rayflow.model.commands import Batch
 from rayflow.model.errors import ArtifactUnserializable, InvalidNextException
 from rayflow.model.graph import Node
 from rayflow.model.indexes import ROOT_SPACE, IndexSet, TaskKey
@@ -44,9 +45,24 @@ def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Report]:
     """Performs the batch and yields its reports; the last is `BatchOver`."""
     shared = shared_of(work.shared_id, work.shared)
     assignment: Assignment = pickle.loads(work.payload)
-    session = session_of(shared)
+    try:
+        session = session_of(shared)
+    except Exception as error:  # noqa: BLE001 - the user's module runs when it is imported: its failure is that of the tasks
+        yield from _not_begun(work.batch, failure_of(error))
+        return
     runner = _BatchRunner(session, shared, assignment, work, is_cancelled)
     yield from runner.run()
+
+
+def _not_begun(batch: Batch, failure: Failure) -> Iterator[Report]:
+    """The flow could not be loaded in this process, so that no task of the batch began."""
+    failure = replace(failure, message=f"The flow could not be loaded by a worker: {failure.message}")
+    yield BatchStarted(batch.id, os.getpid(), "")
+    for index in batch.indices:
+        attempt = batch.attempt_of(index)
+        row = Row(status=Status.FAILED, attempt=attempt, started_us=time.time_ns() // 1000, pid=os.getpid(), failure=failure)
+        yield AttemptFailed(batch.id, index, attempt, failure, row)
+    yield BatchOver(batch.id)
 
 
 @dataclass

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
 from scenarios.flows import artifacts
 
 
@@ -39,7 +37,6 @@ def test_what_cannot_be_stored_fails_its_task_with_name_type_and_attribute(play)
     assert "'bad'" in task.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="store.codecs.culprit searches within the flow object instead of giving its own words")
 def test_storing_self_fails_with_the_advice_to_store_its_attributes(play):
     played = play(artifacts.Unserialisable, kind="self", fails=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from rayflow.model.errors import UserError
 from rayflow.store.codecs import pickles
 from rayflow.store.codecs.preview import type_name
 
@@ -30,8 +31,10 @@ _ADVICE = "Keep it in a local variable, delete it before the step ends, or conve
 
 def accuse(value: object, name: str, by_value_modules: frozenset[str], error: Exception) -> str:
     """A sentence that names the artifact, its type, the attribute path at fault and the way out."""
-    path, culprit, reason = _search(value, by_value_modules, error)
     artifact = f"Artifact {name!r}" if name else "The value"
+    if isinstance(error, UserError):  # what refuses to be stored, a flow object, says itself what to do
+        return f"{artifact} ({type_name(type(value))}) cannot be stored: {error.message}"
+    path, culprit, reason = _search(value, by_value_modules, error)
     kind = type(culprit).__name__
     advice = _KINDS.get(kind, _ADVICE)
     if isinstance(reason, RecursionError):

@@ -63,7 +63,7 @@ def _listen(reading: int, works: queue.SimpleQueue[Work], cancelled: set[int]) -
                 is_over = True
     except (EOFError, OSError):
         if not is_over:
-            kill_bearers(f"{_TOKEN}={token}")  # what was detached into groups of its own
+            kill_bearers(token)  # what was detached into groups of its own
         os.killpg(0, signal.SIGKILL)  # this process, and what user code started in its group
 
 

@@ -1,9 +1,9 @@
 """The program that outlives a driver by a moment, to end what a cluster of its own leaves behind.
 
-    python -I -S guard.py <NAME=value> <scratch directory>
+    python -I -S guard.py <token> <scratch directory>
 
 Reads its standard input. A byte there means that the driver ended the cluster in order; the end of the file without one, that the driver
-died: every process with `NAME=value` in its environment is then killed, and the scratch directory removed. Measured with Ray 2.56: of
+died: every process with a variable of that value in its environment is then killed, and the scratch directory removed. Measured with Ray 2.56: of
 a cluster whose driver was killed, workers and raylet are gone after 2 s, its two agents not after 25 s, nor what user code detached.
 """
 
@@ -20,25 +20,25 @@ _QUIET_S, _PATIENCE_S = 1.5, 8.0
 """It ends when it has found nothing for so long: a process that is setting its title shows no environment for a moment."""
 
 
-def kill_bearers(word: str) -> int:
-    """Kills every other process whose environment has the word, as far as this system shows it; returns how many there were."""
-    wanted, count = word.encode(), 0
+def kill_bearers(token: str) -> int:
+    """Kills every other process that has a variable of this value, as far as this system shows it; returns how many there were."""
+    wanted, count = f"={token}\0".encode(), 0
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         if not name.isdecimal() or int(name) == os.getpid():
             continue
         with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:  # a zombie's is empty
-            if wanted in file.read().split(b"\0"):
+            if wanted in file.read():
                 os.kill(int(name), signal.SIGKILL)
                 count += 1
     return count
 
 
-def main(word: str, scratch: str) -> None:
+def main(token: str, scratch: str) -> None:
     if sys.stdin.buffer.read(1):
         return
     began = found_at = time.monotonic()
     while (now := time.monotonic()) - found_at < _QUIET_S and now - began < _PATIENCE_S:
-        if kill_bearers(word):
+        if kill_bearers(token):
             found_at = now
         time.sleep(0.05)
     shutil.rmtree(scratch, ignore_errors=True)

@@ -22,8 +22,8 @@ _OWNER = "owner"
 class Scratch:
     """A new directory, owned by this process, and a guard (see `guard`) that ends the cluster when this process dies.
 
-    `word` is to be in the environment of all that the cluster starts. The path is short: Ray puts sockets there, whose paths the kernel
-    limits to 107 bytes.
+    `environ` is to be in the environment of all that the cluster starts. The path is short: Ray puts sockets there, whose paths the
+    kernel limits to 107 bytes.
     """
 
     def __init__(self) -> None:
@@ -31,8 +31,10 @@ class Scratch:
         self.path = tempfile.mkdtemp(prefix=_PREFIX)
         with open(os.path.join(self.path, _OWNER), "w", encoding="ascii") as file:
             file.write(_signature(os.getpid()))
-        self.name, self.value = "RAYFLOW_CLUSTER", secrets.token_hex(16)
-        command = [sys.executable, "-I", "-S", guard.__file__, f"{self.name}={self.value}", self.path]
+        token = secrets.token_hex(16)
+        # Several times: Ray's agents write their title over the first variables that they have, whichever those are.
+        self.environ = {f"RAYFLOW_CLUSTER_{number}": token for number in range(4)}
+        command = [sys.executable, "-I", "-S", guard.__file__, token, self.path]
         self._guard = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )

@@ -64,7 +64,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("limit", [3_000, 8_000, 20_000, 100_000])
+@pytest.mark.parametrize("limit", [8_000, 100_000, *(pytest.param(limit, marks=pytest.mark.nightly) for limit in (3_000, 20_000))])
 def test_a_disk_that_is_full_ends_the_run_with_its_path_and_keeps_what_was_acknowledged(world: World, limit: int):
     full = subprocess.run(
         [sys.executable, "-c", LIMITED.format(limit=limit), "Nested", "run", "--root", world.root],

@@ -3,8 +3,10 @@
     python -I -S guard.py <token> <scratch directory>
 
 Reads its standard input. A byte there means that the driver ended the cluster in order; the end of the file without one, that the driver
-died: every process with a variable of that value in its environment is then killed, and the scratch directory removed. Measured with Ray 2.56: of
-a cluster whose driver was killed, workers and raylet are gone after 2 s, its two agents not after 25 s, nor what user code detached.
+died: every process with a variable of that value in its environment is then killed, and the scratch directory removed.
+
+Measured with Ray 2.56: of a cluster whose driver was killed, workers and raylet are gone after 2 s; its two agents are still there after
+25 s, and so is what user code detached.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_of_two_resumes_at_once_one_proceeds_and_the_other_names_it(world: World
     assert not committed.intersection(tasks)
 
 
-@pytest.mark.parametrize("number", rounds(2))
+@pytest.mark.parametrize("number", rounds(1))
 def test_of_two_runs_of_one_id_at_once_one_proceeds_and_the_other_names_it(world: World, number: int):
     command = ("Nested", "run", "--run-id", "Same", "-p", "pause_ms=4")
 

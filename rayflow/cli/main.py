@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from rayflow.cli.commands.call import Call, FlowCall
@@ -22,7 +23,7 @@ def main() -> None:
     from rayflow.cli.reporting.prompt import Prompt
 
     _accept_any_text()
-    sys.exit(run_program(Call(Prompt("rayflow")), sys.argv[1:]))
+    _leave(run_program(Call(Prompt("rayflow")), sys.argv[1:]))
 
 
 def run_flow_script(flow_class: type[FlowSpec]) -> None:
@@ -36,7 +37,7 @@ def run_flow_script(flow_class: type[FlowSpec]) -> None:
 
     _accept_any_text()
     prompt = Prompt(f"python {shlex.quote(sys.argv[0])}")
-    sys.exit(run_flow_command(FlowCall(Call(prompt), flow_class), sys.argv[1:]))
+    _leave(run_flow_command(FlowCall(Call(prompt), flow_class), sys.argv[1:]))
 
 
 def run_program(call: Call, arguments: Sequence[str]) -> int:
@@ -95,6 +96,15 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 def _exit_code(result: object) -> int:
     """click answers with the code of `ctx.exit` where a command called it, else with what the command returned."""
     return result if isinstance(result, int) else 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Exits. What a reader who has gone away (`| head`) did not take is dropped here, since Python would complain about it at its end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
 
 
 def _accept_any_text() -> None:

@@ -28,6 +28,17 @@ class ProgressWord:
         _WORD.pack_into(self._map, 0, batch_id, index, attempt)
 
 
+def find_progress(directory: str, batch_id: int) -> tuple[int, int] | None:
+    """What `read_progress` says of whichever word in `directory` names the batch: a worker that died at once took along its own report of
+    where its word lies."""
+    try:
+        names = os.listdir(directory) if directory else []
+    except OSError:
+        return None
+    words = (read_progress(os.path.join(directory, name), batch_id) for name in names if name.isdecimal())
+    return next((word for word in words if word is not None), None)
+
+
 def read_progress(path: str, batch_id: int) -> tuple[int, int] | None:
     """(flat index, attempt) that the worker of `batch_id` was performing; None when the word does not tell."""
     try:

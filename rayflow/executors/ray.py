@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rayflow.executors.entry import load_entry
-from rayflow.executors.progress import read_progress
+from rayflow.executors.progress import find_progress, read_progress
 from rayflow.executors.scratch import Scratch
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
@@ -49,6 +49,8 @@ class _Flight:
 class RayExecutor:
     """`address` None: a cluster of this machine is started for the run and ended with it. Else that cluster is joined.
 
+    `progress_dir` is where workers of this machine keep their progress words.
+
     `start` begins the boot in the background (4-5 s for a cluster of its own, of which nothing can be taken away by settings);
     `is_ready` tells when batches start at once. `submit` before that waits.
     """
@@ -57,6 +59,7 @@ class RayExecutor:
     address: str | None = None
     num_cpus: int | None = None
     num_gpus: int | None = None
+    progress_dir: str = ""
     capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
     _boot: threading.Thread | None = None
     _fault: BaseException | None = None
@@ -219,6 +222,8 @@ class RayExecutor:
         if failure.kind is not FailureKind.LOST:
             if started is not None and started.progress and started.node == socket.gethostname():
                 word = read_progress(started.progress, batch.id)
+            elif started is None:
+                word = find_progress(self.progress_dir, batch.id)
             if word is None and len(batch.indices) == 1:
                 word = (batch.indices[0], batch.attempt_of(batch.indices[0]))
         index, attempt = word if word is not None else (None, 0)

@@ -60,7 +60,7 @@ def assemble(
             is_inline=is_inline,
             progress_dir=progress_dir,
         )
-        crew = _crew(definition, settings, reporter)
+        crew = _crew(definition, settings, reporter, progress_dir)
         narrator = Narrator(reporter, store, view, definition.specs, is_inline=is_inline)
         try:
             yield Parts(crew, shared, narrator)
@@ -68,7 +68,7 @@ def assemble(
             crew.close()
 
 
-def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter) -> Crew:
+def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, progress_dir: str) -> Crew:
     graph, specs = definition.graph, definition.specs
     process: ProcessExecutor | None = None
     ray: RayExecutor | None = None
@@ -82,11 +82,11 @@ def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter) ->
         case "process":
             process = ProcessExecutor(ENTRY, cpus)
         case "ray":
-            ray = RayExecutor(ENTRY, settings.address)
+            ray = RayExecutor(ENTRY, settings.address, progress_dir=progress_dir)
         case "auto":
             uses_ray_itself = "ray" in sys.modules  # user code that calls Ray must find the run's cluster, not start another
             if uses_ray_itself or settings.address or needs_cluster(graph, specs):
-                ray = RayExecutor(ENTRY, settings.address)
+                ray = RayExecutor(ENTRY, settings.address, progress_dir=progress_dir)
             if ray is None or not (uses_ray_itself or settings.address):
                 process = ProcessExecutor(ENTRY, cpus)
         case other:

@@ -91,8 +91,8 @@ class TestProcess(ExecutorContract):
 @pytest.mark.ray
 class TestRay(ExecutorContract):
     @pytest.fixture
-    def executor(self, cluster):
-        executor = RayExecutor(executor_acts.ENTRY)
+    def executor(self, cluster, tmp_path):
+        executor = RayExecutor(executor_acts.ENTRY, progress_dir=str(tmp_path))
         executor.start()
         executor.wait_until_ready()
         yield executor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rayflow.testing import run_flow
 from scenarios.flows import shapes
 
 
@@ -99,3 +100,12 @@ def test_a_foreach_of_two_thousand_is_joined_and_can_be_iterated(play):
     assert (played.data.total, played.data.ends) == (sum(i**2 for i in range(2000)), (0, 1999**2, 2000))
     assert sum(1 for _ in played.run["body"]) == 2000
     assert played.run["body"].table("square")["square"].to_pylist() == [i**2 for i in range(2000)]
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_a_hundred_thousand_splits_join_and_come_back_as_a_table(tmp_path):
+    run = run_flow(shapes.Wide, root=tmp_path, executor="ray", width=100_000)
+
+    assert run.data.ends == (0, 99_999**2, 100_000)
+    assert run["body"].table("square")["square"].to_pylist() == [i**2 for i in range(100_000)]

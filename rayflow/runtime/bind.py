@@ -10,6 +10,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from rayflow.client.lineage import Lineage
+from rayflow.client.roots import ITEMS
 from rayflow.flow.binding import instance_of
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.parameters import Parameter
@@ -19,9 +20,6 @@ from rayflow.model.graph import Node
 from rayflow.model.indexes import ROOT_SPACE, TaskKey
 from rayflow.model.records import Artifact
 from rayflow.store.blobs import Blobs, digest_of
-
-ITEMS = "_foreach_items"
-"""The hidden artifact of a foreach step: the sequence that it fans out over, fixed when `next` was called."""
 
 _NOT_ARTIFACTS = (FunctionType, MethodType, BuiltinFunctionType, Parameter)
 _UNREAD = object()

@@ -32,10 +32,12 @@ class Driver:
     """A driver process in a session of its own. `facts` are what its reporter was told, as far as they were looked at."""
 
     def __init__(self, world: World, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self._mark = f"{world.token}-{len(world.drivers)}"
+        environ = {"LEDGER": str(world.ledger), "PYTHONPATH": str(REPO), "CRASH_TOKEN": world.token, "CRASH_DRIVER": self._mark}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.crash.driver", *arguments],
             cwd=REPO,
-            env={**os.environ, "LEDGER": str(world.ledger), "PYTHONPATH": str(REPO), "CRASH_TOKEN": world.token, **(env or {})},
+            env={**os.environ, **environ, **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -103,10 +105,11 @@ class Driver:
         return code
 
     def kill(self, *, group: bool = False) -> None:
-        """SIGKILL; returns when nothing holds its output any more, which is when its children are gone too."""
+        """SIGKILL; returns when its children are gone too: until they notice, they may begin another task."""
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.process.pid, signal.SIGKILL)
         self.finish(15.0)
+        assert eventually(lambda: not list(_with("CRASH_DRIVER", self._mark)), 15.0), "its children go on"
 
     def release(self) -> None:
         """Lets a driver that waits at its barrier begin."""
@@ -211,16 +214,17 @@ class World:
 
     def living(self) -> list[int]:
         """The processes that carry this world's token in their environment."""
-        return list(_with_token(self.token))
+        return list(_with("CRASH_TOKEN", self.token))
 
 
-def _with_token(token: str) -> Iterator[int]:
-    wanted = f"CRASH_TOKEN={token}".encode()
-    for name in os.listdir("/proc"):
-        if name.isdecimal() and int(name) != os.getpid():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
-                if wanted in file.read().split(b"\0") and _state(name) not in "ZX":
-                    yield int(name)
+def _with(name: str, value: str) -> Iterator[int]:
+    """The processes that have this variable in their environment."""
+    wanted = f"{name}={value}".encode()
+    for pid in os.listdir("/proc"):
+        if pid.isdecimal() and int(pid) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0") and _state(pid) not in "ZX":
+                    yield int(pid)
 
 
 def _state(pid: str) -> str:

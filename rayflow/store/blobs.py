@@ -3,7 +3,7 @@
 On a local root a blob is mapped, privately and writably: loading a gigabyte costs no copy, and what a step changes in it never
 reaches the file. Digests are verified on reading, except where the file is as this machine wrote it since it was booted: the
 writer leaves a *stamp* (boot id, inode, size, mtime) in an extended attribute of the file and in this process's memory. A
-stamp is only left 20 ms after the last write, so that the clock of mtimes cannot hide a later change. Where a file system
+stamped file is dated 2 s back, so that a later write changes its mtime however coarse the clock of mtimes is. Where a file system
 takes no such attributes, blobs are verified: 0.1 to 0.15 s a GiB.
 
 Blobs below 1 MiB are read, not mapped: a process may have only 65,530 mappings (vm.max_map_count), and a join may load
@@ -28,6 +28,7 @@ from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
 from rayflow.store.codecs import Encoded, decode, encode
 from rayflow.store.local import LocalStore, fault
+from rayflow.store.mapped import holds, note_mapping, path_behind
 
 INLINE_NBYTES = 32 * 1024
 """What encodes to no more than this lies in the record itself."""
@@ -37,7 +38,9 @@ _PART_NBYTES = 16 << 20
 _PARALLEL_READS = 8
 _THREADED_HASH_NBYTES = 4 << 20
 _HASH_BESIDE_NBYTES = 16 << 20
-_SETTLED_S = 0.02
+_DATED_BACK_NS = 2_000_000_000
+"""More than the coarsest clock of mtimes."""
+
 _STAMP = "user.rayflow.stamp"
 _IMMUTABLE = frozenset({"json", "text", "bytes", "range"})
 """Codecs whose values never share the memory that they are decoded from."""
@@ -75,7 +78,10 @@ class Blobs:
         encoded = value if isinstance(value, Encoded) else self.encode(name, value)
         if encoded.nbytes <= INLINE_NBYTES and not (tables_as_files and encoded.extension in _TABLE_EXTENSIONS):
             return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, inline=encoded.to_bytes())
-        if encoded.nbytes >= _HASH_BESIDE_NBYTES and isinstance(self._store, LocalStore):
+        digest = self._digest_of_mapped(encoded)
+        if digest is not None:
+            self._put.add(f"{digest}{encoded.extension}")
+        elif encoded.nbytes >= _HASH_BESIDE_NBYTES and isinstance(self._store, LocalStore):
             digest = self._write_while_hashing(encoded, self._store)
         else:
             digest = _digest(encoded.chunks, encoded.nbytes)
@@ -94,6 +100,9 @@ class Blobs:
             return False
         if artifact.inline is not None:
             return encoded.to_bytes() == artifact.inline
+        path = self._store.local_path(self.key_of(artifact))
+        if path is not None and is_as_written(path):
+            return holds(path, encoded.chunks)
         return _digest(encoded.chunks, encoded.nbytes) == artifact.digest
 
     def load(self, artifact: Artifact, name: str = "") -> Any:
@@ -115,6 +124,8 @@ class Blobs:
             is_trusted = False
         else:
             buffer = map_file(path, name)
+            if isinstance(buffer, memoryview) and isinstance(buffer.obj, mmap.mmap):
+                note_mapping(buffer.obj, path)
             is_trusted = is_as_written(path)
         if len(buffer) != artifact.nbytes or not (is_trusted or _digest([buffer], len(buffer)) == artifact.digest):
             raise StoreCorrupt(
@@ -128,13 +139,23 @@ class Blobs:
         layout = self._layout if artifact.run is None else RunLayout(self._layout.flow, artifact.run)
         return layout.blob(artifact.blob or "")
 
+    def _digest_of_mapped(self, encoded: Encoded) -> str | None:
+        """The digest of a value that is a blob of this run already, mapped and unchanged. None if it is not, or not surely."""
+        path = path_behind(encoded.chunks) if encoded.nbytes >= _MAP_FROM_NBYTES else None
+        if path is None:
+            return None
+        digest, extension = os.path.splitext(os.path.basename(path))
+        own = self._store.local_path(self._layout.blob(os.path.basename(path)))
+        is_it = path == own and extension == encoded.extension and is_as_written(path) and holds(path, encoded.chunks)
+        return digest if is_it else None
+
     def _write_while_hashing(self, encoded: Encoded, store: LocalStore) -> str:
-        """Writes the blob, and hashes it while the disk is busy; returns the digest. A blob of that name is replaced by its equal."""
+        """Writes the blob, and hashes it meanwhile (by one thread: the other cores have the copy and the disk to serve); returns the
+        digest. A blob of that name is replaced by its equal."""
         with ThreadPoolExecutor(1) as beside:
-            digest = beside.submit(_digest, encoded.chunks, encoded.nbytes)
+            digest = beside.submit(_digest, encoded.chunks, encoded.nbytes, threads=1)
             key: Callable[[], str] = lambda: self._layout.blob(f"{digest.result()}{encoded.extension}")  # noqa: E731
             store.write_named_later(self._layout.blobs, encoded.chunks, key)
-            time.sleep(_SETTLED_S)  # so that it can be stamped: verifying it later would cost ten times as much
             stamp(store.local_path(key()))
         return digest.result()
 
@@ -161,13 +182,12 @@ def digest_of_bytes(buffer: bytes | bytearray | memoryview) -> str:
 
 
 def stamp(path: str) -> None:
-    """Notes that the file is now as this machine wrote it. A hint: nothing happens where it cannot be noted."""
-    status = os.stat(path)
-    if time.time() - status.st_mtime < _SETTLED_S:
-        return
-    text = _stamp_of(status)
-    _stamps[path] = text
+    """Notes that the file, which this process wrote just now, is as it wrote it. A hint: nothing happens where it cannot be noted."""
     try:
+        status = os.stat(path)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - _DATED_BACK_NS))
+        text = _stamp_of(os.stat(path))
+        _stamps[path] = text
         os.setxattr(path, _STAMP, text.encode())
     except (OSError, AttributeError):  # no extended attributes here: other processes will verify
         return
@@ -195,8 +215,8 @@ def _boot_id() -> str:
         return f"process {os.getpid()} {time.time_ns()}"
 
 
-def _digest(chunks: Iterable[bytes | bytearray | memoryview], nbytes: int) -> str:
-    hasher = blake3(max_threads=blake3.AUTO if nbytes > _THREADED_HASH_NBYTES else 1)
+def _digest(chunks: Iterable[bytes | bytearray | memoryview], nbytes: int, threads: int = blake3.AUTO) -> str:
+    hasher = blake3(max_threads=threads if nbytes > _THREADED_HASH_NBYTES else 1)
     for chunk in chunks:
         hasher.update(chunk)
     return hasher.hexdigest()

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
 
 import duckdb
@@ -18,7 +17,7 @@ from blake3 import blake3
 
 from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, StoreMissing, UnsafeName
 from rayflow.model.records import Artifact
-from rayflow.store import LocalStore
+from rayflow.store import LocalStore, mapped
 from rayflow.store import blobs as blobs_module
 from rayflow.store.blobs import INLINE_NBYTES, Blobs, digest_of
 from rayflow.store.codecs import encode
@@ -41,10 +40,15 @@ def path_of(blobs, artifact):
     return blobs._store.local_path(blobs.key_of(artifact))
 
 
-def settled(path):
-    """Waits until the file is old enough to be stamped, and stamps it."""
-    time.sleep(0.05)
-    blobs_module.stamp(path)
+def unstamped(path):
+    """The file as it is where nobody can leave a stamp."""
+    blobs_module._stamps.pop(path, None)
+    if "user.rayflow.stamp" in os.listxattr(path):
+        os.removexattr(path, "user.rayflow.stamp")
+
+
+def no_hash(monkeypatch):
+    monkeypatch.setattr(blobs_module, "_digest", lambda chunks, nbytes, threads=1: pytest.fail("was hashed"))
 
 
 def test_what_is_small_lies_in_the_record(blobs, store):
@@ -139,8 +143,8 @@ def test_changes_of_a_small_value_are_not_seen_by_the_next_reader(blobs):
 def test_a_changed_byte_is_named_and_never_returned(blobs, where, is_stamped):
     artifact = blobs.put("model", BIG)
     path = path_of(blobs, artifact)
-    if is_stamped:
-        settled(path)
+    if not is_stamped:
+        unstamped(path)
     with open(path, "r+b") as file:
         file.seek(where, 2 if where < 0 else 0)
         byte = file.read(1)
@@ -154,7 +158,6 @@ def test_a_changed_byte_is_named_and_never_returned(blobs, where, is_stamped):
 @pytest.mark.parametrize("size", [0, 1, 1_200_000])
 def test_a_file_that_was_cut_is_named(blobs, size):
     artifact = blobs.put("model", BIG)
-    settled(path_of(blobs, artifact))
     os.truncate(path_of(blobs, artifact), size)
 
     with pytest.raises(StoreCorrupt, match="'model'"):
@@ -171,9 +174,8 @@ def test_a_file_that_is_gone_is_named(blobs):
 
 def test_what_this_machine_wrote_is_not_hashed_again(blobs, monkeypatch):
     artifact = blobs.put("x", BIG)
-    settled(path_of(blobs, artifact))
 
-    monkeypatch.setattr(blobs_module, "_digest", lambda chunks, nbytes: pytest.fail("was hashed"))
+    no_hash(monkeypatch)
 
     assert blobs.load(artifact)[5] == 5
 
@@ -181,7 +183,6 @@ def test_what_this_machine_wrote_is_not_hashed_again(blobs, monkeypatch):
 def test_another_process_of_this_machine_trusts_the_stamp(blobs, tmp_path):
     artifact = blobs.put("x", BIG)
     path = path_of(blobs, artifact)
-    settled(path)
     if "user.rayflow.stamp" not in os.listxattr(path):
         pytest.skip("this file system takes no extended attributes")
 
@@ -196,7 +197,6 @@ def test_another_process_of_this_machine_trusts_the_stamp(blobs, tmp_path):
 def test_a_copied_file_is_not_trusted(blobs, tmp_path):
     artifact = blobs.put("x", BIG)
     path = path_of(blobs, artifact)
-    settled(path)
     subprocess.run(["cp", "--preserve=all", path, f"{path}.copy"], check=True)
 
     assert (blobs_module.is_as_written(path), blobs_module.is_as_written(f"{path}.copy")) == (True, False)
@@ -260,6 +260,103 @@ def test_a_loaded_value_is_the_same_until_it_is_changed(blobs):
         changed = loaded["a"] if isinstance(loaded, dict) else loaded
         changed[0] = 77
         assert (unchanged, blobs.is_same(artifact, "x", loaded)) == (True, False)
+
+
+def frame_of(rows):
+    text = pd.Series([f"row {n}" for n in range(rows)])
+    return pd.DataFrame({"n": np.arange(rows), "x": np.linspace(0, 1, rows), "s": text, "o": text.astype(object)})
+
+
+@pytest.fixture(params=[True, False], ids=["told by the kernel", "not told"])
+def kernel(request, monkeypatch):
+    """Whether the kernel tells which pages were written."""
+    if not request.param:
+        monkeypatch.setattr(mapped, "_flags", lambda page, count: b"\1" * count)
+
+
+LARGE = {"array": BIG, "within": {"a": BIG, "b": [1]}, "frame": frame_of(60_000), "table": pa.table({"n": BIG})}
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("kind", LARGE)
+def test_an_inherited_value_that_nobody_changed_is_neither_hashed_nor_written_again(blobs, monkeypatch, kind):
+    artifact = blobs.put("x", LARGE[kind])
+    written = os.stat(path_of(blobs, artifact)).st_ino
+    again = Blobs(blobs._store, "Flow", "1")
+    loaded = again.load(artifact)
+
+    no_hash(monkeypatch)
+
+    assert (again.is_same(artifact, "x", loaded), again.put("y", loaded)) == (True, artifact)
+    assert os.stat(path_of(blobs, artifact)).st_ino == written
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("where", [0, 1, 150_000, len(BIG) - 1])
+def test_one_changed_number_among_many_is_noticed(blobs, where):
+    artifact = blobs.put("x", BIG)
+    loaded = blobs.load(artifact)
+
+    loaded[where] += 1
+    changed = (blobs.is_same(artifact, "x", loaded), blobs.put("x", loaded) == artifact)
+    loaded[where] -= 1
+    restored = (blobs.is_same(artifact, "x", loaded), blobs.put("x", loaded) == artifact)
+
+    assert (changed, restored) == ((False, False), (True, True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame.__setitem__("new", 1),
+        lambda frame: frame.isetitem(1, 2.0),
+        lambda frame: frame.loc.__setitem__((7, "n"), -1),
+        lambda frame: frame.loc.__setitem__((7, "s"), "other"),
+        lambda frame: frame.loc.__setitem__((7, "o"), "other"),
+        lambda frame: frame.__setattr__("columns", ["m", "x", "s", "o"]),
+        lambda frame: frame.pop("x"),
+    ],
+    ids=["column", "values", "number", "text", "object", "label", "less"],
+)
+def test_any_change_of_a_frame_is_noticed(blobs, change):
+    artifact = blobs.put("x", LARGE["frame"])
+    loaded = blobs.load(artifact)
+
+    change(loaded)
+
+    assert not blobs.is_same(artifact, "x", loaded)
+    pd.testing.assert_frame_equal(blobs.load(blobs.put("x", loaded)), loaded)
+
+
+def test_another_shape_or_a_part_of_the_same_memory_is_another_value(blobs):
+    artifact = blobs.put("x", BIG)
+    loaded = blobs.load(artifact)
+
+    parts = [loaded.reshape(2, -1), loaded[:-1], loaded[1:], loaded.view(np.uint64)]
+
+    assert [blobs.is_same(artifact, "x", part) for part in parts] == [False] * 4
+    assert all(np.array_equal(blobs.load(blobs.put("x", part)), part) for part in parts)
+
+
+def test_a_value_of_another_run_gets_a_file_of_its_own(blobs, store):
+    theirs = Blobs(store, "Flow", "7").put("x", BIG)
+
+    mine = blobs.put("x", blobs.load(theirs.owned_by("7")))
+
+    assert (mine, os.path.exists(path_of(blobs, mine))) == (theirs, True)
+
+
+def test_a_file_that_changed_under_its_mapping_is_not_taken_for_the_value(blobs):
+    artifact = blobs.put("x", BIG)
+    loaded = blobs.load(artifact)
+    with open(path_of(blobs, artifact), "r+b") as file:
+        file.seek(4096)
+        file.write(b"damage")
+
+    same, again = blobs.is_same(artifact, "x", loaded), blobs.put("y", loaded)
+
+    assert (same, again == artifact) == (False, False)
+    assert np.array_equal(blobs.load(again), loaded)
 
 
 def test_what_cannot_be_stored_is_named(blobs):

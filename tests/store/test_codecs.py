@@ -259,6 +259,21 @@ _frames = {
     "object ints": pd.DataFrame({"o": pd.Series([1, 2], dtype=object)}),
     "none and nan": pd.DataFrame({"o": pd.Series(["x", None, np.nan], dtype=object)}),
     "object strings": pd.DataFrame({"o": pd.Series(["x", "y"], dtype=object)}),
+    "object strings, None": pd.DataFrame({"o": pd.Series(["x", None, "", "\0é"], dtype=object), "n": [1, 2, 3, 4]}),
+    "object strings, NaN": pd.DataFrame({"o": pd.Series([np.nan, "x", np.nan], dtype=object)}),
+    "strings and numbers": pd.DataFrame({"o": pd.Series(["x", 1.5], dtype=object)}),
+    "nothing but None": pd.DataFrame({"o": pd.Series([None, None], dtype=object)}),
+    "nothing but NaN": pd.DataFrame({"o": pd.Series([np.nan, np.nan], dtype=object)}),
+    "lone surrogates": pd.DataFrame({"o": pd.Series(["x", "\ud800"], dtype=object)}),
+    "strings of NumPy": pd.DataFrame({"o": pd.Series(["x", np.str_("y")], dtype=object)}),
+    "few strings": pd.DataFrame({"o": pd.Series(["x", None, "y"] * 1000, dtype=object)}),
+    "few strings, NaN": pd.DataFrame({"o": pd.Series(["x", np.nan, "y"] * 1000, dtype=object)}),
+    "many strings": pd.DataFrame({"o": pd.Series([f"row {n}" for n in range(70_000)], dtype=object), "n": np.arange(70_000)}),
+    "one strange value late": pd.DataFrame({"o": pd.Series([*(f"row {n}" for n in range(70_000)), b"bytes"], dtype=object)}),
+    "filtered": pd.DataFrame({"a": np.arange(9.0), "s": list("abcdefghi")})[lambda frame: frame["a"] > 3],
+    "filtered, times": pd.DataFrame({"a": [1, 2, 3]}, index=pd.date_range("2020", periods=3))[lambda frame: frame["a"] != 2],
+    "concatenated": pd.concat([pd.DataFrame({"s": ["x", None], "f": [1.0, np.nan]})] * 3, ignore_index=True),
+    "a category beside": pd.DataFrame({"a": [1, 2], "c": pd.Categorical(["x", "y"]), "o": pd.Series(["p", "q"], dtype=object)}),
     "lists": pd.DataFrame({"o": [[1], [2, 3]]}),
     "dicts": pd.DataFrame({"o": [{"a": 1}, {"b": 2}]}),
     "tuples": pd.DataFrame({"o": [(1, 2), (3,)]}),
@@ -293,7 +308,13 @@ def test_any_frame_comes_back_equal(name, tables):
     assert_same_frame(through(frame, tables=tables)[1], frame)
 
 
-@pytest.mark.parametrize("name", ["plain", "small types", "named index", "categories", "zones", "nullable", "arrow dtypes"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain", "small types", "named index", "categories", "zones", "nullable", "arrow dtypes", "object strings", "object strings, None",
+        "object strings, NaN", "few strings", "many strings", "filtered", "concatenated", "a category beside",
+    ],
+)  # fmt: skip
 def test_the_usual_frames_are_arrow_files(name):
     assert through(_frames[name])[0] == "arrow"
 

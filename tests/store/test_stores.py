@@ -67,6 +67,28 @@ def test_of_eight_processes_exactly_one_creates_each_of_fifty_objects(tmp_path):
     assert (won, len(list(LocalStore(str(tmp_path)).list("race")))) == (50, 50)
 
 
+@pytest.mark.parametrize(
+    "sizes", [[0], [1] * 2000, [3, 0, 40 << 20, 5], [16 << 20] * 2, [10 << 20] * 5], ids=["none", "many", "one", "even", "odd"]
+)
+def test_chunks_of_any_number_and_size_become_one_object(tmp_path, sizes):
+    store = LocalStore(str(tmp_path))
+    chunks = [bytes([65 + number % 26]) * size for number, size in enumerate(sizes)]
+
+    written = store.write("x", chunks)
+
+    assert (written, store.read("x")) == (sum(sizes), b"".join(chunks))
+
+
+@pytest.mark.parametrize("taken", [1, 5, 8, 9])
+def test_what_the_system_takes_in_parts_is_written_whole(tmp_path, monkeypatch, taken):
+    monkeypatch.setattr(os, "writev", lambda fd, views: os.write(fd, b"".join(views)[:taken]))
+    store = LocalStore(str(tmp_path))
+
+    store.write("x", [b"abcde", b"", b"fgh", b"i"])
+
+    assert store.read("x") == b"abcdefghi"
+
+
 def test_temporary_files_and_droppings_are_no_objects(tmp_path):
     store = LocalStore(str(tmp_path))
     store.write("d/x", [b"."])

@@ -1,8 +1,9 @@
 """pandas and polars through Arrow, where they come back equal.
 
-A pandas frame of plain columns (numbers, booleans, naive times, Arrow-backed text) under unique text labels and a default index comes
-back equal by construction. Any other is read back and compared at write time, object columns value by value with their
-types, and is pickled where it differs. So is a polars frame of nested, categorical or object columns.
+Plain columns of a pandas frame (numbers, booleans, naive times, Arrow-backed text, objects that are all text) under unique text labels
+come back equal by construction, and so does a default index. What else a frame has is read back and compared at write time, object
+columns value by value with their types; where it differs, the frame is pickled. So is a polars frame of nested, categorical or object
+columns.
 
 What is read from a mapped file is views of it, writable where the mapping is. (pyarrow's own `to_pandas` marks them read-only,
 so plain columns without nulls are taken from their buffers here.)
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from rayflow.model.errors import ArtifactUnserializable
 from rayflow.store.codecs import tables
+from rayflow.store.codecs import texts as texts_codec
 from rayflow.store.codecs.registry import Options, Parts
 
 _COLUMN = "values"
@@ -44,9 +46,9 @@ def unpack(table: Any, note: dict[str, Any], memory: tables.Memory | None) -> An
     """What `note` says that the table stands for."""
     match note["kind"]:
         case "pandas.DataFrame":
-            return _to_pandas(table, memory)
+            return _to_pandas(table, memory, note.get("objects", {}))
         case "pandas.Series":
-            return _to_pandas(table, memory).iloc[:, 0].rename(note["name"])
+            return _to_pandas(table, memory, note.get("objects", {})).iloc[:, 0].rename(note["name"])
         case "polars.DataFrame":
             return import_module("polars").from_arrow(table)
         case "polars.Series":
@@ -64,41 +66,74 @@ def _encode_pandas(value: Any, options: Options, pandas: Any) -> Parts | None:
         return None
     if not is_series and len(set(map(type, value.columns))) > 1:
         return None  # Arrow would turn such labels to text, with a warning
-    frame = value.to_frame(_COLUMN) if is_series else value
-    is_certain = _is_certain(frame, pandas)
+    note: dict[str, Any] = {"kind": "pandas.Series", "name": value.name} if is_series else {"kind": "pandas.DataFrame"}
+    frame, texts = _without_text_objects(value.to_frame(_COLUMN) if is_series else value, pandas)
+    if texts:
+        note["objects"] = texts
+    unsure = [position for position, dtype in enumerate(frame.dtypes) if not _is_certain_dtype(dtype)]
     try:
-        table = _table_of(frame) if is_certain else pa.Table.from_pandas(frame)
+        table = _table_of(frame, unsure)
     except (pa.ArrowException, TypeError, ValueError, OverflowError, KeyError, AttributeError, NotImplementedError):
         return None  # labels or values that Arrow has no type for
-    note: dict[str, Any] = {"kind": "pandas.Series", "name": value.name} if is_series else {"kind": "pandas.DataFrame"}
-    if not is_certain and not _comes_back(frame, table, pandas):
+    if not _has_certain_columns(frame, pandas):
+        is_certain, unsure = False, list(range(frame.shape[1]))
+    else:
+        is_certain = not unsure and _has_certain_index(frame, pandas)
+    if not is_certain and not _comes_back(frame, table, unsure or [0], pandas):
         return None
     return tables.pack(table, note, options)
 
 
-def _table_of(frame: Any) -> Any:
-    """A frame of certain columns as a table of their own memory. NaN stays NaN (`Table.from_pandas` makes it null: a pass over all
-    values, 0.35 s a GiB, and a copy on reading)."""
+def _without_text_objects(frame: Any, pandas: Any) -> tuple[Any, dict[str, str]]:
+    """The frame with Arrow text in place of object columns that hold only text, and by position what is missing in those."""
+    texts: dict[str, str] = {}
+    for position, dtype in enumerate(frame.dtypes):
+        found = texts_codec.encode(frame.iloc[:, position].to_numpy()) if str(dtype) == "object" and _has_arrow_text(pandas) else None
+        if found is not None:
+            if not texts:
+                frame = frame.copy(deep=False)
+            text = pandas.array(found[0], dtype=pandas.StringDtype("pyarrow", na_value=math.nan))
+            frame.isetitem(position, pandas.Series(text, index=frame.index, copy=False))
+            texts[str(position)] = found[1]
+    return frame, texts
+
+
+def _has_arrow_text(pandas: Any) -> bool:
+    return int(pandas.__version__.split(".")[0]) >= 3
+
+
+def _table_of(frame: Any, unsure: list[int]) -> Any:
+    """The frame as a table in which certain columns are their own memory, in one piece. NaN stays NaN (`Table.from_pandas` makes it
+    null: a pass over all values, 0.35 s a GiB, and a copy on reading)."""
+    if len(unsure) == frame.shape[1]:
+        return pa.Table.from_pandas(frame)
     schema = pa.Schema.from_pandas(frame)
-    columns = [frame.iloc[:, position] for position in range(frame.shape[1])]
-    arrays = [
-        pa.array(column.to_numpy(), field.type, from_pandas=False) if field.type != pa.large_string() and field.type != pa.string()
-        else pa.array(column, field.type)
-        for column, field in zip(columns, schema, strict=True)
-    ]  # fmt: skip
-    return pa.Table.from_arrays(arrays, schema=schema)
+    rest = iter(pa.Table.from_pandas(frame.iloc[:, unsure]).columns)
+    columns = [
+        next(rest) if position in unsure else _array_of(frame.iloc[:, position], schema.field(position))
+        for position in range(frame.shape[1])
+    ]
+    return pa.Table.from_arrays([*columns, *rest], schema=schema)
 
 
-def _is_certain(frame: Any, pandas: Any) -> bool:
-    if type(frame.index) is not pandas.RangeIndex or frame.index.name is not None or not frame.flags.allows_duplicate_labels:
-        return False
+def _array_of(column: Any, field: Any) -> Any:
+    if not (pa.types.is_large_string(field.type) or pa.types.is_string(field.type)):
+        return pa.array(column.to_numpy(), field.type, from_pandas=False)
+    array = pa.array(column, field.type)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _has_certain_index(frame: Any, pandas: Any) -> bool:
+    return type(frame.index) is pandas.RangeIndex and frame.index.name is None and frame.flags.allows_duplicate_labels
+
+
+def _has_certain_columns(frame: Any, pandas: Any) -> bool:
     labels = list(frame.columns)
     if not labels or type(frame.columns) is not pandas.Index or frame.columns.name is not None:
         return False
     if not all(type(label) is str for label in labels) or len(set(labels)) < len(labels):
         return False
-    is_default_label_type = str(frame.columns.dtype) == ("str" if int(pandas.__version__.split(".")[0]) >= 3 else "object")
-    return is_default_label_type and all(_is_certain_dtype(dtype) for dtype in frame.dtypes)
+    return str(frame.columns.dtype) == ("str" if _has_arrow_text(pandas) else "object")
 
 
 def _is_certain_dtype(dtype: Any) -> bool:
@@ -107,9 +142,13 @@ def _is_certain_dtype(dtype: Any) -> bool:
     return str(dtype) == "str" and getattr(dtype, "storage", "") == "pyarrow"
 
 
-def _comes_back(frame: Any, table: Any, pandas: Any) -> bool:
+def _comes_back(frame: Any, table: Any, unsure: list[int], pandas: Any) -> bool:
+    """Whether these columns and all labels come back equal."""
+    if len(unsure) < frame.shape[1]:
+        table = table.select([*unsure, *range(frame.shape[1], table.num_columns)])
+        frame = frame.iloc[:, unsure]
     try:
-        again = _to_pandas(table, None)
+        again = _to_pandas(table, None, {})
         pandas.testing.assert_frame_equal(frame, again, check_exact=True, check_column_type="exact", check_index_type="exact")
     except (AssertionError, pa.ArrowException, TypeError, ValueError, KeyError, IndexError, AttributeError, NotImplementedError):
         return False
@@ -129,7 +168,7 @@ def _same_column(a: Any, b: Any) -> bool:
 def _same_labels(a: Any, b: Any) -> bool:
     if type(a) is not type(b) or list(a.names) != list(b.names) or getattr(a, "freq", None) != getattr(b, "freq", None):
         return False
-    is_plain = type(a).__name__ == "RangeIndex" or getattr(a.dtype, "kind", "O") in "iufb"
+    is_plain = type(a).__name__ == "RangeIndex" or getattr(a.dtype, "kind", "O") in "iufbmM" or str(a.dtype) == "str"
     return is_plain or all(map(_same_value, a, b))
 
 
@@ -148,17 +187,23 @@ def _same_value(a: Any, b: Any) -> bool:
     return type(equal).__name__ in ("bool", "bool_") and bool(equal)
 
 
-def _to_pandas(table: Any, memory: tables.Memory | None) -> Any:
-    """`table.to_pandas()`, except that plain columns are views of the table's own memory, writable where that is."""
+def _to_pandas(table: Any, memory: tables.Memory | None, texts: dict[str, str]) -> Any:
+    """`table.to_pandas()`, except that plain columns are views of the table's own memory, writable where that is, and that `texts`
+    are columns of objects."""
     pandas = import_module("pandas")
     frame = table.to_pandas(split_blocks=True)
-    if memory is None or memory.view.readonly:
+    columns: dict[int, Any] = {}
+    if memory is not None and not memory.view.readonly:
+        views = {position: _view(table, position, frame, memory) for position in range(frame.shape[1])}
+        columns = {position: view for position, view in views.items() if view is not None}
+    for position, missing in texts.items():
+        values = texts_codec.decode(table.column(int(position)), missing)
+        columns[int(position)] = pandas.Series(values, index=frame.index, dtype=object, copy=False)
+    if not columns:
         return frame
-    views = {position: _view(table, position, frame, memory) for position in range(frame.shape[1])}
-    if all(view is None for view in views.values()):
-        return frame
-    columns = {position: frame.iloc[:, position] if view is None else view for position, view in views.items()}
-    rebuilt = pandas.DataFrame(columns, index=frame.index, copy=False)
+    rebuilt = pandas.DataFrame(
+        {position: columns.get(position, frame.iloc[:, position]) for position in range(frame.shape[1])}, index=frame.index, copy=False
+    )
     rebuilt.columns = frame.columns
     return rebuilt
 

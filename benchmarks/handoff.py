@@ -1,36 +1,51 @@
 """A large value from one step to the next: from the moment it is made to the moment the next step has read every page of it.
 
-Beside it: one process that writes the same bytes, fsyncs, maps the file and reads every page. The bar (DESIGN 6): 1.3x that.
+Beside it: one process that writes the same bytes, fsyncs, maps the file and reads every page; and the same flow by the peers, the whole
+process of which compares with rayflow's. A size is in MiB.
 """
 
 from __future__ import annotations
 
-from benchmarks.contenders import METAFLOW_PERSISTS, RAYFLOW_PERSISTS, Contenders
-from benchmarks.measures import Measure
+from collections.abc import Callable, Iterator, Mapping
 
-KINDS = ("numpy", "arrow")
+from benchmarks.contenders import RAYFLOW_PERSISTS, Contenders
+from benchmarks.measures import RAYFLOW, Entrant
+from benchmarks.peers import PEERS
+from benchmarks.running import Ran
+
+NAME = "handoff"
+CASES = {"numpy": "1024", "arrow": "1024", "pandas": "1024"}
+QUICK = {"numpy": "64", "arrow": "64", "pandas": "64"}
+RAW = "raw write+fsync+map"
+MIB = 1 << 20
 
 
-def measure(contenders: Contenders, rounds: int, sizes: list[int]) -> list[Measure]:
-    """Seconds of the hand-off, and of the whole process."""
-    return [each for kind in KINDS for nbytes in sizes for each in _measure(contenders, rounds, kind, nbytes)]
-
-
-def _measure(contenders: Contenders, rounds: int, kind: str, nbytes: int) -> list[Measure]:
-    case = f"{nbytes >> 20} MiB {kind}"
-    options = ("--kind", kind, "--nbytes", str(nbytes))
-    programs = {
-        "rayflow": (RAYFLOW_PERSISTS, lambda: contenders.rayflow("handoff_flow.py", *options)),
-        "raw write+fsync+map": ("the bytes; fsynced", lambda: contenders.raw("handoff_raw.py", *options)),
+def entrants(contenders: Contenders, case: str, size: str) -> Iterator[Entrant]:
+    """rayflow, the bare bytes, and the peers that hand values on by the disk."""
+    name, nbytes = f"{size} MiB {case}", str(int(size) * MIB)
+    options = ("--kind", case, "--nbytes", nbytes)
+    peers: dict[str, Callable[[], Ran]] = {
+        "Metaflow": lambda: contenders.peer("Metaflow", "handoff_flow.py", "--quiet", "run", *options),
+        "Luigi": lambda: contenders.peer("Luigi", "handoff_luigi.py", case, nbytes),
+        "Kedro": lambda: contenders.peer("Kedro", "handoff_kedro.py", case, nbytes),
     }
-    if contenders.metaflow is not None:
-        programs["Metaflow"] = (METAFLOW_PERSISTS, lambda: contenders.run_metaflow("handoff_flow.py", *options))
-    handed = {name: Measure("handoff", case, name, "step to step s", [], persists) for name, (persists, _) in programs.items()}
-    whole = {name: Measure("handoff", case, name, "process s", [], persists) for name, (persists, _) in programs.items()}
-    for _ in range(rounds):
-        for name, (_, run) in programs.items():
-            contenders.raw("handoff_raw.py", *options)  # unmeasured: a virtual machine is slow the first time that it touches memory
+
+    def raw() -> Ran:
+        return contenders.raw("handoff_raw.py", case, nbytes)
+
+    def measured(run: Callable[[], Ran]) -> Callable[[], Mapping[str, float]]:
+        def one() -> Mapping[str, float]:
+            raw()  # unmeasured: a virtual machine is slow the first time that it touches memory
             ran = run()
-            handed[name].values.append(ran.told("handoff")["s"])
-            whole[name].values.append(ran.seconds)
-    return [*handed.values(), *whole.values()]
+            told = ran.told("handoff")
+            if told["nbytes"] < int(nbytes) * 0.9:
+                raise RuntimeError(f"Only {told['nbytes']:,} bytes of {nbytes} arrived.")
+            return {"step to step s": told["s"], "process s": ran.seconds}
+
+        return one
+
+    yield Entrant(NAME, name, RAYFLOW, measured(lambda: contenders.rayflow("handoff_flow.py", *options)), RAYFLOW_PERSISTS)
+    yield Entrant(NAME, name, RAW, measured(raw), "the bytes; fsynced")
+    for peer, run in peers.items():
+        if peer in contenders.peers:
+            yield Entrant(NAME, name, peer, measured(run), PEERS[peer].persists)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks.peers import REPO
 
 _COMPILE = """
 import compileall, sysconfig
@@ -28,19 +31,43 @@ def byte_compile(python: str) -> None:
     subprocess.run([python, "-c", _COMPILE], check=True)
 
 
-def facts(metaflow: str | None) -> dict[str, str]:
-    """What the figures depend on."""
-    with open("/proc/meminfo") if os.path.exists("/proc/meminfo") else open(os.devnull) as file:
-        memory = next((f"{int(line.split()[1]) / 2**20:.0f} GiB" for line in file if line.startswith("MemTotal")), "unknown")
-    known = {
+def facts(peers: Mapping[str, str]) -> dict[str, str]:
+    """What the figures depend on; `peers` are the versions of the peers."""
+    return {
         "cores": str(os.cpu_count()),
-        "memory": memory,
-        "load": f"{os.getloadavg()[0]:.1f}",
+        "processor": _first_of("/proc/cpuinfo", "model name"),
+        "memory": _memory(),
+        "load before": f"{os.getloadavg()[0]:.1f}",
         "platform": platform.platform(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("rayflow", "ray", "pyarrow", "numpy")},
+        **{name: _version(name) for name in ("rayflow", "ray", "pyarrow", "numpy", "pandas")},
+        "commit": _commit(),
+        **peers,
     }
-    if metaflow is not None:
-        asked = subprocess.run([metaflow, "-c", "import metaflow; print(metaflow.__version__)"], capture_output=True, text=True, check=True)
-        known["metaflow"] = asked.stdout.strip()
-    return known
+
+
+def _memory() -> str:
+    found = _first_of("/proc/meminfo", "MemTotal").split()
+    return f"{int(found[0]) / 2**20:.0f} GiB" if found[0].isdecimal() else found[0]
+
+
+def _first_of(path: str, name: str) -> str:
+    """What a file of the kernel's says of `name`."""
+    try:
+        with open(path) as file:
+            return next((line.partition(":")[2].strip() for line in file if line.startswith(name)), "unknown")
+    except OSError:
+        return "unknown"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _commit() -> str:
+    """What of rayflow was measured; `+` where the checkout differed from it."""
+    asked = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=REPO, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or "unknown"

@@ -1,6 +1,6 @@
 """The scheduler alone: time per batch and peak memory, for 10 million splits and the shapes that are hard to keep flat.
 
-Bar (DESIGN 6): cost per batch, not per task; within 200 MB. Each shape runs in a process of its own, so that its peak is its own.
+Each shape runs in a process of its own, so that its peak is its own. `python -m benchmarks.scheduler` prints more of each.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 
+from benchmarks.contenders import Contenders
+from benchmarks.measures import RAYFLOW, Entrant
 from rayflow.engine import Scheduler
 from rayflow.model.commands import Launch
 from rayflow.model.events import BatchEnded, CapacityChanged, Completed
@@ -19,6 +21,7 @@ from rayflow.model.graph import Graph, Node, NodeKind, SplitFrame
 from rayflow.model.indexes import IndexSet
 from rayflow.model.records import Segment, Taken
 
+NAME = "scheduler"
 SPLIT_S = 4e-6
 Row = dict[str, str | int | float]
 
@@ -106,6 +109,7 @@ def drive(graph: Graph, counts: dict[str, int], reusable: list[Segment] | None =
 
 
 SHAPES: dict[str, tuple[Callable[[], Graph], dict[str, int]]] = {
+    "1,000,000 splits": (plain, {"start": 1_000_000}),
     "10,000,000 splits": (plain, {"start": 10_000_000}),
     "100,000 x 3 nested": (nested, {"start": 100_000, "outer": 3}),
     "1,000 x 10,000 nested": (nested, {"start": 1_000, "outer": 10_000}),
@@ -146,13 +150,31 @@ def _all_but_the_last(segment: Segment) -> Segment:
     return segment if len(segment.indices) == 1 or segment.fanout is not None else segment.part(segment.indices.difference(last))
 
 
-def main() -> list[Row]:
-    """Prints and returns the table."""
-    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        rows = [pool.apply(measure, (shape,)) for shape in SHAPES]
-    for row in rows:
-        print("  ".join(f"{name}={value}" for name, value in row.items()))
-    return rows
+CASES = {"scheduler": ""}
+QUICK = CASES
+
+
+def entrants(contenders: Contenders, case: str, size: str) -> Iterator[Entrant]:
+    """One a shape."""
+    del contenders, case, size
+    for shape in SHAPES:
+        yield Entrant(NAME, shape, RAYFLOW, lambda shape=shape: _figures(apart(shape)), "nothing: no I/O")
+
+
+def apart(shape: str) -> Row:
+    """`measure` in a process of its own."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, (shape,))
+
+
+def _figures(row: Row) -> dict[str, float]:
+    return {"us a batch": float(row["us_per_batch"]), "peak MB": float(row["peak_mb"]), "batches": float(row["batches"])}
+
+
+def main() -> None:
+    """Prints a line a shape."""
+    for shape in SHAPES:
+        print("  ".join(f"{name}={value}" for name, value in apart(shape).items()))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 import json
 import time
 
-import numpy as np
-import pyarrow as pa
+from values import buffers, make, nbytes_of, read
 
 from rayflow import FlowSpec, Parameter, step
 
@@ -15,16 +14,16 @@ class HandoffFlow(FlowSpec):
 
     @step
     def start(self):
-        numbers = np.arange(self.nbytes // 8)
-        self.value = numbers if self.kind == "numpy" else pa.table({"a": numbers[: numbers.size // 2], "b": numbers[numbers.size // 2 :]})
+        self.value = make(self.kind, self.nbytes)
         self.made = time.time()
         self.next(self.end)
 
     @step
     def end(self):
-        columns = [self.value] if self.kind == "numpy" else [column.chunk(0).to_numpy() for column in self.value.columns]
-        read = sum(int(column[:: 4096 // 8].sum()) for column in columns)
-        print("handoff", json.dumps({"s": time.time() - self.made, "read": read}))
+        value = self.value
+        parts = buffers(value)
+        total = read(parts)
+        print("handoff", json.dumps({"s": time.time() - self.made, "read": total, "nbytes": nbytes_of(parts)}))
 
 
 if __name__ == "__main__":

@@ -1,23 +1,21 @@
-"""What a durable hand-off costs without any system: write, fsync, map, read every page."""
+"""What a durable hand-off costs without any system: write the bytes of the value, fsync, map, read every page. KIND NBYTES"""
 
-import argparse
 import json
 import os
+import sys
 import time
 
 import numpy as np
+from values import buffers, make, nbytes_of, read
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--kind")
-parser.add_argument("--nbytes", type=int)
-options = parser.parse_args()
-
-numbers = np.arange(options.nbytes // 8)
+parts = buffers(make(sys.argv[1], int(sys.argv[2])))
 begin = time.perf_counter()
-with open("value.bin", "wb") as file:
-    file.write(numbers.data)
-    file.flush()
+with open("value.bin", "wb", buffering=0) as file:
+    for part in parts:
+        rest = memoryview(part).cast("B")
+        while rest:
+            rest = rest[file.write(rest) :]
     os.fsync(file.fileno())
-mapped = np.memmap("value.bin", dtype=numbers.dtype, mode="c")
-read = int(mapped[:: 4096 // 8].sum())
-print("handoff", json.dumps({"s": time.perf_counter() - begin, "read": read}))
+written = time.perf_counter() - begin
+total = read([np.memmap("value.bin", np.uint8, mode="c")])
+print("handoff", json.dumps({"s": time.perf_counter() - begin, "written": written, "read": total, "nbytes": nbytes_of(parts)}))

@@ -1,4 +1,6 @@
-"""Three Ray tasks, one after another."""
+"""Three Ray tasks, one after another: ADDRESS."""
+
+import sys
 
 import ray
 
@@ -18,5 +20,5 @@ def end(greeting):
     return greeting
 
 
-ray.init(include_dashboard=False, log_to_driver=False)
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
 print(ray.get(end.remote(shout.remote(start.remote()))))

@@ -15,14 +15,14 @@ from __future__ import annotations
 import mmap
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
 from blake3 import blake3
 
-from rayflow.model.errors import StoreCorrupt, StoreMissing
+from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, StoreMissing
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
@@ -35,7 +35,8 @@ INLINE_NBYTES = 32 * 1024
 
 _MAP_FROM_NBYTES = 1 << 20
 _PART_NBYTES = 16 << 20
-_PARALLEL_READS = 8
+_PARALLEL_READS = _PARALLEL_WRITES = 8
+_TOGETHER, _TOGETHER_NBYTES = 64, 64 << 20
 _THREADED_HASH_NBYTES = 4 << 20
 _HASH_BESIDE_NBYTES = 16 << 20
 _DATED_BACK_NS = 2_000_000_000
@@ -76,8 +77,8 @@ class Blobs:
         if isinstance(value, Artifact):
             return value
         encoded = value if isinstance(value, Encoded) else self.encode(name, value)
-        if encoded.nbytes <= INLINE_NBYTES and not (tables_as_files and encoded.extension in _TABLE_EXTENSIONS):
-            return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, inline=encoded.to_bytes())
+        if _is_small(encoded, tables_as_files):
+            return _artifact(encoded)
         digest = self._digest_of_mapped(encoded)
         if digest is not None:
             self._put.add(f"{digest}{encoded.extension}")
@@ -85,9 +86,32 @@ class Blobs:
             digest = self._write_while_hashing(encoded, self._store)
         else:
             digest = _digest(encoded.chunks, encoded.nbytes)
-            self._write_once(f"{digest}{encoded.extension}", digest, encoded)
-        blob = f"{digest}{encoded.extension}"
-        return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, blob=blob, digest=digest)
+            self._write_once({f"{digest}{encoded.extension}": encoded})
+        return _artifact(encoded, digest)
+
+    def put_all(
+        self, values: Mapping[str, object], *, tables_as_files: bool = False, skips_unserializable: bool = False
+    ) -> dict[str, Artifact]:
+        """As `put` of each under its name; blobs of moderate size are written together, some at a time."""
+        stored: dict[str, Artifact] = {}
+        waiting: dict[str, Encoded] = {}
+        for name, value in values.items():
+            try:
+                encoded = value if isinstance(value, (Artifact, Encoded)) else self.encode(name, value)
+            except ArtifactUnserializable:
+                if skips_unserializable:
+                    continue
+                raise
+            if isinstance(encoded, Artifact) or not _is_moderate(encoded, tables_as_files):
+                stored[name] = self.put(name, encoded, tables_as_files=tables_as_files)
+                continue
+            stored[name] = artifact = _artifact(encoded, _digest(encoded.chunks, encoded.nbytes))
+            waiting[f"{artifact.blob}"] = encoded
+            if len(waiting) >= _TOGETHER or sum(each.nbytes for each in waiting.values()) >= _TOGETHER_NBYTES:
+                self._write_once(waiting)
+                waiting.clear()
+        self._write_once(waiting)
+        return stored
 
     def encode(self, name: str, value: object) -> Encoded:
         """A value as `put` would store it. Raises `ArtifactUnserializable`."""
@@ -159,16 +183,49 @@ class Blobs:
             stamp(store.local_path(key()))
         return digest.result()
 
-    def _write_once(self, blob: str, digest: str, encoded: Encoded) -> None:
-        if blob in self._put:
-            return
-        key = self._layout.blob(blob)
-        path = self._store.local_path(key)
-        if path is None or not _is_intact(path, digest, encoded.nbytes):
-            self._store.write(key, encoded.chunks)
+    def _write_once(self, blobs: Mapping[str, Encoded]) -> None:
+        """Writes those that are not there."""
+        missing: dict[str, Encoded] = {}
+        for blob, encoded in blobs.items():
+            path = self._store.local_path(self._layout.blob(blob))
+            if blob not in self._put and (path is None or not _is_intact(path, blob.partition(".")[0], encoded.nbytes)):
+                missing[self._layout.blob(blob)] = encoded
+        if len(missing) > 1 and isinstance(self._store, LocalStore):
+            self._store.write_together({key: encoded.chunks for key, encoded in missing.items()})
+        else:
+            _write_each(self._store, missing)
+        for key in missing:
+            path = self._store.local_path(key)
             if path is not None:
                 stamp(path)
-        self._put.add(blob)
+        self._put.update(blobs)
+
+
+def _is_small(encoded: Encoded, tables_as_files: bool) -> bool:
+    return encoded.nbytes <= INLINE_NBYTES and not (tables_as_files and encoded.extension in _TABLE_EXTENSIONS)
+
+
+def _is_moderate(encoded: Encoded, tables_as_files: bool) -> bool:
+    """Whether it is a blob that is better written together with others."""
+    return not _is_small(encoded, tables_as_files) and encoded.nbytes < _HASH_BESIDE_NBYTES and path_behind(encoded.chunks) is None
+
+
+def _write_each(store: Store, blobs: Mapping[str, Encoded]) -> None:
+    if len(blobs) <= 1:
+        for key, encoded in blobs.items():
+            store.write(key, encoded.chunks)
+        return
+    with ThreadPoolExecutor(min(_PARALLEL_WRITES, len(blobs))) as pool:
+        done = [pool.submit(store.write, key, encoded.chunks) for key, encoded in blobs.items()]
+    for each in done:
+        each.result()
+
+
+def _artifact(encoded: Encoded, digest: str | None = None) -> Artifact:
+    """The description of what lies in a blob of that digest, or within the record."""
+    if digest is None:
+        return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, inline=encoded.to_bytes())
+    return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, blob=f"{digest}{encoded.extension}", digest=digest)
 
 
 def digest_of(artifact: Artifact) -> str:

@@ -87,6 +87,37 @@ def test_a_damaged_file_is_repaired_by_the_same_value(blobs, store):
     assert np.array_equal(Blobs(store, "Flow", "1").load(artifact), BIG)
 
 
+@pytest.mark.parametrize("root", ["disk", "bucket"])
+def test_many_values_are_stored_as_they_would_be_one_by_one(store, root):
+    where = store if root == "disk" else RemoteStore(f"memory://{uuid.uuid4().hex}")
+    values = {f"a{n}": np.full(5_000 + n % 70, n % 70) for n in range(150)}
+    values |= {
+        "small": 1,
+        "large": np.arange(3 << 20),
+        "frame": pd.DataFrame({"a": [1]}),
+        "again": BIG,
+        "taken": Artifact("json", "int", 1),
+    }
+    one_by_one = Blobs(where, "Flow", "1")
+
+    stored = Blobs(where, "Flow", "2").put_all(values, tables_as_files=True)
+
+    assert stored == {name: one_by_one.put(name, value, tables_as_files=True) for name, value in values.items()}
+    assert len([*where.list("Flow/runs/2")]) == len([*where.list("Flow/runs/1")]) == 73
+    assert all(
+        np.array_equal(Blobs(where, "Flow", "2").load(stored[name]), values[name]) for name in values if name[0] == "a" and name != "again"
+    )
+
+
+def test_of_many_values_those_that_cannot_be_stored_are_named_or_left_out(blobs):
+    values = {"a": BIG, "gen": (n for n in [1]), "b": BIG[1:]}
+
+    with pytest.raises(ArtifactUnserializable, match="'gen'"):
+        blobs.put_all(values)
+
+    assert [*blobs.put_all(values, skips_unserializable=True)] == ["a", "b"]
+
+
 def test_an_artifact_that_is_described_already_stays_as_it_is(blobs):
     artifact = Artifact("json", "int", 1, "1", blob="there.json", digest="d", run="7")
 

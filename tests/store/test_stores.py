@@ -89,6 +89,25 @@ def test_what_the_system_takes_in_parts_is_written_whole(tmp_path, monkeypatch, 
     assert store.read("x") == b"abcdefghi"
 
 
+def test_objects_that_are_written_together_are_all_there(tmp_path):
+    store = LocalStore(str(tmp_path))
+
+    store.write_together({f"d/{n % 3}/{n}": [str(n).encode(), b"!"] for n in range(50)})
+    store.write_together({})
+
+    assert {key: store.read(key) for key in store.list("")} == {f"d/{n % 3}/{n}": f"{n}!".encode() for n in range(50)}
+
+
+def test_of_objects_that_cannot_all_be_written_nothing_is_left_in_parts(tmp_path):
+    store = LocalStore(str(tmp_path))
+    store.write("d/taken/x", [b"."])
+
+    with pytest.raises(StoreFault, match="d/taken"):
+        store.write_together({"d/a": [b"whole"], "d/taken": [b"a directory is here"], "d/b": [b"whole"]})
+
+    assert {path.name: path.is_file() and path.read_bytes() for path in (tmp_path / "d").iterdir()} == {"a": b"whole", "taken": False}
+
+
 def test_temporary_files_and_droppings_are_no_objects(tmp_path):
     store = LocalStore(str(tmp_path))
     store.write("d/x", [b"."])

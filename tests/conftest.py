@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """No test joins the cluster that its user keeps."""
+    os.environ["RAYFLOW_STATE_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-state-{os.getpid()}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,9 +36,14 @@ def shared_options() -> list[click.Option]:
         click.Option(
             ["--executor"],
             type=click.Choice(EXECUTORS),
-            help="Who performs the tasks. auto: Ray, and a local process for lone tasks until Ray is there; inline: this very process.",
+            help="Who performs the tasks. auto: child processes, and Ray for @resources or where `rayflow up` keeps it; ray: Ray alone; "
+            "process: child processes alone; inline: this very process.",
         ),
-        click.Option(["--address"], metavar="ADDRESS", help="The Ray cluster to join ('auto', ray://host:port). Default: one of our own."),
+        click.Option(
+            ["--address"],
+            metavar="ADDRESS",
+            help="The Ray cluster to join: host:port, or 'local' for one of the run's own. Default: that of `rayflow up`, else one's own.",
+        ),
         click.Option(
             ["--with"], multiple=True, metavar="DECORATOR", help="Add a decorator to all steps that have none of its name: retry:times=2."
         ),

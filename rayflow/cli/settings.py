@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rayflow.runtime.launch import Settings
 
 DECOSPECS_VARIABLE = "RAYFLOW_DEFAULT_DECOSPECS"
+STATE_VARIABLE = "RAYFLOW_STATE_DIR"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class Surroundings:
         if explicit == "":
             raise UsageError("--root is empty. Give a directory or a URL, or leave it out.")
         return find_root(self.environ, self.cwd, explicit)
+
+    @property
+    def state_dir(self) -> str:
+        """Where the warm cluster of this user is noted: RAYFLOW_STATE_DIR, else `rayflow` where programs keep their state."""
+        home = self.environ.get("HOME") or os.path.expanduser("~")
+        own = self.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
+        return os.path.abspath(self.environ.get(STATE_VARIABLE) or os.path.join(own, "rayflow"))
 
     @property
     def user(self) -> str:
@@ -60,5 +68,6 @@ class Surroundings:
             namespace=options.get("namespace"),
             tables=options.get("tables"),
             is_strict=bool(options.get("strict_resources")),
+            state_dir=self.state_dir,
             environ=self.environ,
         )

@@ -18,9 +18,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rayflow.executors.entry import load_entry
+from rayflow.executors.guard import kill_bearers
 from rayflow.executors.progress import find_progress, read_progress
 from rayflow.executors.scratch import Scratch
 from rayflow.model.errors import ClusterFault
@@ -29,8 +30,13 @@ from rayflow.model.records import Failure, FailureKind
 from rayflow.model.reports import BatchStarted, Report, WorkerDied
 from rayflow.model.spec import Resources
 
+if TYPE_CHECKING:
+    from rayflow.executors.warm import WarmCluster
+
 _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
+_WARM_UP_S = 5.0
+_PATIENCE_S = 2.0
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
 _ISOLATED = "RAYFLOW_ISOLATED"
@@ -47,16 +53,16 @@ class _Flight:
 
 @dataclass(eq=False)
 class RayExecutor:
-    """`address` None: a cluster of this machine is started for the run and ended with it. Else that cluster is joined.
+    """`address`: that cluster is joined; else `warm`, the one that `rayflow up` keeps. Neither: a cluster of this machine is started for
+    the run and ended with it. `progress_dir` is where workers of this machine keep their progress words.
 
-    `progress_dir` is where workers of this machine keep their progress words.
-
-    `start` begins the boot in the background (4-5 s for a cluster of its own, of which nothing can be taken away by settings);
-    `is_ready` tells when batches start at once. `submit` before that waits.
+    `start` begins the boot in the background (4-5 s for a cluster of its own, of which nothing can be taken away by settings); `is_ready`
+    tells when batches start at once: a first worker is there, which takes 1 s on a cluster that is up. `submit` before that waits.
     """
 
     entry: str
     address: str | None = None
+    warm: WarmCluster | None = None
     num_cpus: int | None = None
     num_gpus: int | None = None
     progress_dir: str = ""
@@ -88,7 +94,7 @@ class RayExecutor:
     def is_ready(self) -> bool:
         """Whether the cluster is there. ClusterFault when it could not be started or reached."""
         if self._fault is not None:
-            raise ClusterFault(_boot_message(self.address, self._fault)) from self._fault
+            raise ClusterFault(self._boot_message(self._fault)) from self._fault
         return self._ready.is_set()
 
     def wait_until_ready(self) -> None:
@@ -128,35 +134,28 @@ class RayExecutor:
             self._ready.set()
 
     def _init(self, ray: Any) -> None:
+        from rayflow.executors.connecting import joined_environ, own_environ, reread_token
+
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
         if self.address is not None:
             # Connecting does not enable token authentication by itself, while clusters that Ray starts expect it.
             os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
+            reread_token()
             ray.init(address=self.address, **options)
-            return
-        scratch = self._scratch = Scratch()
-        written = os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Ray's children would compile their imports at every start
-        os.environ.update(scratch.environ)
-        try:
-            ray.init(
-                address="local",
-                num_cpus=self.num_cpus,
-                num_gpus=self.num_gpus,
-                include_dashboard=False,
-                _temp_dir=scratch.path,
-                **options,
-            )
-        finally:
-            for name in scratch.environ:
-                del os.environ[name]
-            if written is not None:
-                os.environ["PYTHONDONTWRITEBYTECODE"] = written
+        elif self.warm is not None:
+            with joined_environ(ray, self.warm):
+                ray.init(address=self.warm.address, **options)
+        else:
+            self._scratch = Scratch()
+            with own_environ(ray, self._scratch.environ):
+                own = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "include_dashboard": False, "_temp_dir": self._scratch.path}
+                ray.init(address="local", **own, **options)
 
     def _warm_up(self, ray: Any) -> None:
-        """No-op tasks, so that workers start while the launcher still reads the flow."""
-        warm = ray.remote(_warm)
-        for _ in range(min(4, int(self._cluster.get("CPU", 1)))):
-            warm.options(num_cpus=1, max_retries=0).remote(self.entry)
+        """No-op tasks, so that workers start while the launcher still reads the flow. Waits for the first, unless others use all CPUs."""
+        warm = ray.remote(_warm).options(num_cpus=1, max_retries=0)
+        begun = [warm.remote(self.entry) for _ in range(max(1, min(4, int(self._cluster.get("CPU", 1)))))]
+        ray.wait(begun, num_returns=1, timeout=_WARM_UP_S)
 
     def submit(self, work: Work) -> None:
         self.wait_until_ready()
@@ -265,10 +264,30 @@ class RayExecutor:
         self._flights.clear()
         self._shared.clear()
         self._closing.set()
-        if self._boot is not None:
-            self._boot.join()  # a half-booted cluster cannot be ended cleanly, so this may take as long as a boot
+        if self._boot is None:
+            return
+        if self._scratch is not None and not self._ready.is_set():
+            self._give_up(self._scratch, self._boot)
+            return
+        self._boot.join()
         if self._scratch is not None:
             self._scratch.end()
+
+    def _give_up(self, scratch: Scratch, boot: threading.Thread) -> None:
+        """Ends a cluster that is still starting, and that nobody needed after all. Ray cannot: its processes are killed as they appear."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while boot.is_alive() and time.monotonic() < deadline:
+            kill_bearers(next(iter(scratch.environ.values())))
+            boot.join(0.05)
+        scratch.abandon()
+
+    def _boot_message(self, fault: BaseException) -> str:
+        said = f"{type(fault).__name__}: {fault}"
+        if self.address is not None:
+            return f"The Ray cluster at {self.address} could not be joined: {said}. Check --address and that it is running."
+        if self.warm is not None:
+            return f"The warm cluster could not be joined: {said}. `rayflow down` drops it, and `--address local` does without it."
+        return f"Ray could not be started on this machine: {said}. `--executor process` runs without it."
 
 
 def _slim(work: Work) -> Work:
@@ -339,9 +358,3 @@ def _has_token() -> bool:
     return "RAY_AUTH_TOKEN" in os.environ or os.path.exists(
         os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.expanduser("~/.ray/auth_token")
     )
-
-
-def _boot_message(address: str | None, fault: BaseException) -> str:
-    if address is None:
-        return f"Ray could not be started on this machine: {type(fault).__name__}: {fault}. `--executor process` runs without it."
-    return f"The Ray cluster at {address} could not be joined: {type(fault).__name__}: {fault}. Check --address and that it is running."

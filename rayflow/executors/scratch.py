@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 from rayflow.executors import guard
+from rayflow.executors.signature import pid_namespace, signature
 
 _PREFIX = "rayflow-ray-"
 _OWNER = "owner"
@@ -30,7 +31,7 @@ class Scratch:
         sweep()
         self.path = tempfile.mkdtemp(prefix=_PREFIX)
         with open(os.path.join(self.path, _OWNER), "w", encoding="ascii") as file:
-            file.write(_signature(os.getpid()))
+            file.write(signature(os.getpid()))
         token = secrets.token_hex(16)
         # Several times: Ray's agents write their title over the first variables that they have, whichever those are.
         self.environ = {f"RAYFLOW_CLUSTER_{number}": token for number in range(4)}
@@ -44,6 +45,12 @@ class Scratch:
         with contextlib.suppress(BrokenPipeError):
             self._guard.communicate(b"\n")
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Leaves the cluster, in whatever state it is, to the guard: it kills what is there, for as long as more appears."""
+        assert self._guard.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._guard.stdin.close()
 
 
 def sweep() -> None:
@@ -62,23 +69,8 @@ def _is_abandoned(path: str) -> bool:
         if os.lstat(path).st_uid != os.getuid():
             return False
         with open(os.path.join(path, _OWNER), encoding="ascii") as file:
-            signature = file.read()
-        namespace, pid, _ = signature.split()
-        return namespace == _pid_namespace() and signature != _signature(int(pid))
+            owner = file.read()
+        namespace, pid, _ = owner.split()
+        return namespace == pid_namespace() and owner != signature(int(pid))
     except (OSError, ValueError):
         return False  # not ours, or being made at this very moment
-
-
-def _signature(pid: int) -> str:
-    """Names a process for ever: where its pid is counted, the pid, and when it started (pids are used again)."""
-    started = ""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        started = file.read().rpartition(")")[2].split()[19]
-    return f"{_pid_namespace()} {pid} {started or '-'}"
-
-
-def _pid_namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return "-"

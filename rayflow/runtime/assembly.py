@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rayflow.catalog.run import RunRecord
 from rayflow.catalog.view import RunView
@@ -18,12 +19,19 @@ from rayflow.executors.ray import RayExecutor
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UsageError
 from rayflow.model.ports import Store
-from rayflow.runtime.crew import ENTRY, Crew, cpu_count, needs_cluster
+from rayflow.runtime.crew import ENTRY, Crew, cpu_count, gains_from_cluster, needs_cluster
 from rayflow.runtime.loading import file_digest, module_name_of, register_inline
 from rayflow.runtime.narrator import Narrator
 from rayflow.runtime.notices import Reporter, Warned
 from rayflow.runtime.settings import Settings
 from rayflow.runtime.shared import FlowSource, Shared
+
+if TYPE_CHECKING:
+    from rayflow.executors.warm import Loan
+
+
+LOCAL = "local"
+"""As an address: a cluster of the run's own, even where a warm one is up."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +54,21 @@ def assemble(
     source = source_of(definition, record.code)
     if is_inline:
         register_inline(source, definition.flow_class)
-    with _progress_dir(record.run_id, is_inline=is_inline) as progress_dir:
+    with _progress_dir(record.run_id, is_inline=is_inline) as progress_dir, _loan(definition, settings) as loan:
         shared = Shared(
             root=store.url,
             record=record,
             source=source,
             specs=definition.specs,
             cwd=os.getcwd(),
-            environ=dict(os.environ) if _is_on_this_machine(settings.address) else None,
+            environ=_sent_environ(settings, loan),
             max_log_nbytes=settings.max_log_mb << 20,
             max_num_splits=settings.max_num_splits,
             tables=settings.tables,
             is_inline=is_inline,
             progress_dir=progress_dir,
         )
-        crew = _crew(definition, settings, reporter, progress_dir)
+        crew = _crew(definition, settings, reporter, _ray(definition, settings, loan, progress_dir))
         narrator = Narrator(reporter, store, view, definition.specs, is_inline=is_inline)
         try:
             yield Parts(crew, shared, narrator)
@@ -68,10 +76,39 @@ def assemble(
             crew.close()
 
 
-def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, progress_dir: str) -> Crew:
-    graph, specs = definition.graph, definition.specs
+@contextlib.contextmanager
+def _loan(definition: FlowDefinition, settings: Settings) -> Generator[Loan | None]:
+    """The warm cluster, where the run is to join it and there is one."""
+    gains = settings.executor == "ray" or (settings.executor == "auto" and gains_from_cluster(definition.graph, definition.specs))
+    if settings.address or not settings.state_dir or not (gains or _calls_ray_itself(settings)):
+        yield None
+        return
+    from rayflow.executors.warm import Shelf
+
+    with Shelf(settings.state_dir).borrowed() as loan:
+        yield loan
+
+
+def _calls_ray_itself(settings: Settings) -> bool:
+    """User code that calls Ray must find the run's cluster, not start another."""
+    return settings.executor == "auto" and "ray" in sys.modules
+
+
+def _ray(definition: FlowDefinition, settings: Settings, loan: Loan | None, progress_dir: str) -> RayExecutor | None:
+    """The executor on Ray, where the run may use it. Its start begins here, before anything that is not needed for it."""
+    address = None if settings.address == LOCAL else settings.address
+    wants = settings.executor == "ray" or (
+        settings.executor == "auto" and bool(address or loan or _calls_ray_itself(settings) or needs_cluster(definition.specs))
+    )
+    if not wants:
+        return None
+    ray = RayExecutor(ENTRY, address, loan.cluster if loan else None, progress_dir=progress_dir)
+    ray.start()
+    return ray
+
+
+def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, ray: RayExecutor | None) -> Crew:
     process: ProcessExecutor | None = None
-    ray: RayExecutor | None = None
     inline: InlineExecutor | None = None
     cpus = min(cpu_count(), settings.max_workers or cpu_count())
     match settings.executor:
@@ -82,22 +119,17 @@ def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, pr
         case "process":
             process = ProcessExecutor(ENTRY, cpus)
         case "ray":
-            ray = RayExecutor(ENTRY, settings.address, progress_dir=progress_dir)
+            pass
         case "auto":
-            uses_ray_itself = "ray" in sys.modules  # user code that calls Ray must find the run's cluster, not start another
-            if uses_ray_itself or settings.address or needs_cluster(graph, specs):
-                ray = RayExecutor(ENTRY, settings.address, progress_dir=progress_dir)
-            if ray is None or not (uses_ray_itself or settings.address):
+            if ray is None or not (ray.address or _calls_ray_itself(settings)):
                 process = ProcessExecutor(ENTRY, cpus)
         case other:
             raise UsageError(f"There is no executor {other!r}. Choose auto, ray, process or inline.")
     if process is not None:
         process.warm_up()
-    if ray is not None:
-        ray.start()
     return Crew(
-        graph,
-        specs,
+        definition.graph,
+        definition.specs,
         process=process,
         ray=ray,
         inline=inline,
@@ -127,9 +159,12 @@ def _own_sys_path() -> tuple[str, ...]:
     return tuple(os.path.abspath(entry) for entry in sys.path if entry and not os.path.abspath(entry).startswith(installed))
 
 
-def _is_on_this_machine(address: str | None) -> bool:
-    """Whether an existing cluster's workers are here, so that they can be given the launcher's environment."""
-    return address is not None and address.rpartition(":")[0].rpartition("/")[2] in ("127.0.0.1", "localhost")
+def _sent_environ(settings: Settings, loan: Loan | None) -> dict[str, str] | None:
+    """The launcher's environment, for workers of this machine that did not inherit it."""
+    if loan is not None:
+        return {**os.environ, **loan.environ}
+    host = (settings.address or "").rpartition(":")[0].rpartition("/")[2]
+    return dict(os.environ) if host in ("127.0.0.1", "localhost") else None
 
 
 @contextlib.contextmanager

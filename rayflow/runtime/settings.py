@@ -14,7 +14,8 @@ class Settings:
 
     `root` is a directory or any fsspec URL. `executor` is `auto`, `ray`, `process` or `inline`. `tables` is `arrow` or
     `parquet`; None: Arrow on a local root, Parquet elsewhere. `environ` is what parameters and
-    callables may see of the environment. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
+    callables may see of the environment. `address` is a cluster's, or `local`: one of the run's own; None: the warm cluster of `state_dir`
+    (empty: none), else one of the run's own. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
     """
 
     root: str = ".rayflow"
@@ -31,6 +32,7 @@ class Settings:
     namespace: str | None = None
     tables: str | None = None
     is_strict: bool = False
+    state_dir: str = ""
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

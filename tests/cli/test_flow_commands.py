@@ -1,4 +1,5 @@
 import json
+import os
 
 import click
 import pytest
@@ -97,6 +98,7 @@ def test_run_hands_options_and_parameters_to_the_runtime():
             runner_attribute_file="at",
             namespace="",
             is_strict=True,
+            state_dir=os.path.expanduser("~/.local/state/rayflow"),
             environ={"USER": "ann"},
         ),
     )

@@ -65,6 +65,18 @@ def _path(call: Call) -> click.Command:
     return path_command(call)
 
 
+def _up(call: Call) -> click.Command:
+    from rayflow.cli.commands.cluster import up_command
+
+    return up_command(call)
+
+
+def _down(call: Call) -> click.Command:
+    from rayflow.cli.commands.cluster import down_command
+
+    return down_command(call)
+
+
 def _version(call: Call) -> click.Command:
     def run() -> None:
         from rayflow import __version__
@@ -83,6 +95,8 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "logs": (_logs, "Show what tasks printed."),
     "dump": (_dump, "Show the artifacts of tasks."),
     "path": (_path, "Show which file holds an artifact."),
+    "up": (_up, "Keep a Ray cluster on this machine, so that runs need not start one."),
+    "down": (_down, "End the cluster that `up` keeps."),
     "version": (_version, "Show the version of rayflow."),
 }
 _EPILOG = "A run is named by its id, by an ending of the id, or as latest or latest-failed; FLOW.py may also be module:Class."

@@ -25,8 +25,8 @@ test *options:
 test-ray *options:
     python -m pytest -m "ray and not nightly" {{options}}
 
-# Side by side with raw Ray (and Metaflow: `just bench all --metaflow PYTHON`).
-bench *options="all":
+# Side by side with raw Ray and the peers, whose environments are made on demand: `just bench --help`, `just bench fanout --plot out.svg`.
+bench *options:
     python -m benchmarks {{options}}
 
 # Everything that is too long for every commit.

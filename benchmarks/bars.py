@@ -71,8 +71,8 @@ def _beside(contender: str, subject: Key, limit: float) -> Bar:
 
 
 _PLAIN = _ours("fanout", "100,000 trivial", "splits/s")
-_WHOLE = _ours("whole", "1,000,000 trivial", "process s")
-_FAULT = _ours("fault", "100,000 trivial", "fan-out s")
+_WHOLE = _ours("whole", "1,000,000 splits", "process s")
+_FAULT = _ours("fault", "100,000 splits", "fan-out s")
 _TEN_MILLION = _ours("scheduler", "10,000,000 splits", "us a batch")
 _COLD = _ours("hello", hello.COLD, "process s")
 _HANDED = [f"1024 MiB {kind}" for kind in ("numpy", "arrow", "pandas")]
@@ -100,7 +100,7 @@ BARS: Sequence[Bar] = (
     Bar(_ours("client", client.HELP, "process ms"), 150, unit="ms"),
     Bar(_ours("client", client.IMPORT, "ms over bare Python"), 60, unit="ms"),
     Bar(_ours("client", "newest of 10,000 runs", "ms after import"), 50, unit="ms"),
-    Bar(_ours("resume", "100,000 trivial, one failed", resume.OVER), 0.5, unit="s"),
+    Bar(_ours("resume", "100,000 splits, one failed", resume.OVER), 0.5, unit="s"),
 )
 
 

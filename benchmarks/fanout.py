@@ -51,6 +51,11 @@ def label(case: str, size: str) -> str:
     return f"{numbers} {'trivial' if case == 'few' else case}"
 
 
+def splits(size: str) -> str:
+    """The same, where the kind is no question."""
+    return f"{int(size):,} splits"
+
+
 def _shape(contenders: Contenders, case: str, size: str) -> Entrant:
     outer, _, inner = size.partition("x")
     options = ("--outer", outer, "--inner", inner) if case == "nested" else ("--splits", size)

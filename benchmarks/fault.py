@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from benchmarks.contenders import RAYFLOW_PERSISTS, Contenders
-from benchmarks.fanout import label
+from benchmarks.fanout import splits
 from benchmarks.measures import RAYFLOW, Entrant
 from benchmarks.records import newest_run, repeated
 
@@ -26,7 +26,7 @@ def entrants(contenders: Contenders, case: str, size: str) -> Iterator[Entrant]:
     """The flow with the split that dies, and without."""
     del case
     count = int(size)
-    name = label("trivial", size)
+    name = splits(size)
     remark = "a split segfaults once"
     yield Entrant(NAME, name, RAYFLOW, lambda: _measure(contenders, count, count * 6 // 10), RAYFLOW_PERSISTS, remark)
     yield Entrant(NAME, name, UNHARMED, lambda: _measure(contenders, count, -1), RAYFLOW_PERSISTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from benchmarks.contenders import NOTHING, RAYFLOW_PERSISTS, Contenders
-from benchmarks.fanout import RAW_TASKS, label
+from benchmarks.fanout import RAW_TASKS, splits
 from benchmarks.measures import RAYFLOW, Entrant
 from benchmarks.running import Ran
 
@@ -20,14 +20,14 @@ def entrants(contenders: Contenders, case: str, size: str) -> Iterator[Entrant]:
     del case
     count, tasks = int(size), min(int(size), RAW_TASKS)
 
-    def flow(splits: int) -> Ran:
-        return contenders.rayflow("trivial_flow.py", "--splits", str(splits), is_warm=True)
+    def flow(number: int) -> Ran:
+        return contenders.rayflow("trivial_flow.py", "--splits", str(number), is_warm=True)
 
-    def ray(splits: int) -> Ran:
-        return contenders.raw_ray("fanout_ray.py", "trivial", str(splits), is_warm=True)
+    def ray(number: int) -> Ran:
+        return contenders.raw_ray("fanout_ray.py", "trivial", str(number), is_warm=True)
 
-    yield Entrant(NAME, label("trivial", size), RAYFLOW, lambda: _grown(flow, count), RAYFLOW_PERSISTS)
-    yield Entrant(NAME, label("trivial", size), "raw Ray", lambda: _grown(ray, tasks), NOTHING, f"of {tasks:,} tasks")
+    yield Entrant(NAME, splits(size), RAYFLOW, lambda: _grown(flow, count), RAYFLOW_PERSISTS)
+    yield Entrant(NAME, splits(size), "raw Ray", lambda: _grown(ray, tasks), NOTHING, f"of {tasks:,} tasks")
 
 
 def _grown(run: Callable[[int], Ran], count: int) -> dict[str, float]:

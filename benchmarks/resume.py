@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 
 from benchmarks.contenders import RAYFLOW_PERSISTS, Contenders
-from benchmarks.fanout import label
+from benchmarks.fanout import splits
 from benchmarks.measures import RAYFLOW, Entrant
 from benchmarks.records import done_of, newest_run
 
@@ -22,7 +22,7 @@ OVER = "replay s, over a first Ray task"
 def entrants(contenders: Contenders, case: str, size: str) -> Iterator[Entrant]:
     """One: what it is compared with is a part of its measure."""
     del case
-    yield Entrant(NAME, f"{label('trivial', size)}, one failed", RAYFLOW, lambda: _measure(contenders, int(size)), RAYFLOW_PERSISTS)
+    yield Entrant(NAME, f"{splits(size)}, one failed", RAYFLOW, lambda: _measure(contenders, int(size)), RAYFLOW_PERSISTS)
 
 
 def _measure(contenders: Contenders, count: int) -> dict[str, float]:

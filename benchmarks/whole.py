@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.contenders import NOTHING, RAYFLOW_PERSISTS, Contenders
-from benchmarks.fanout import RAW_TASKS, label
+from benchmarks.fanout import RAW_TASKS, splits
 from benchmarks.measures import RAYFLOW, Entrant
 
 NAME = "whole"
@@ -22,7 +22,7 @@ def entrants(contenders: Contenders, case: str, size: str) -> Iterator[Entrant]:
     """rayflow, and one Ray task per item."""
     del case
     count, tasks = int(size), min(int(size), RAW_TASKS)
-    name = label("trivial", size)
+    name = splits(size)
     remark = f"extrapolated from {tasks:,}" if tasks < count else ""
     yield Entrant(NAME, name, RAYFLOW, lambda: _rayflow(contenders, count), RAYFLOW_PERSISTS)
     yield Entrant(NAME, name, "raw Ray", lambda: _raw(contenders, count, tasks), NOTHING, remark)

@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
 _WARM_UP_S = 5.0
 _PATIENCE_S = 2.0
+_LOOK_S = 1.0
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
 _ISOLATED = "RAYFLOW_ISOLATED"
@@ -49,6 +50,24 @@ class _Flight:
     work: Work
     generator: Any
     started: BatchStarted | None = None
+
+
+class _Unneeded(Exception):  # noqa: N818 - no error
+    """The executor was closed before its cluster was there."""
+
+
+@dataclass(eq=False)
+class Watch:
+    """Looks every second whether the warm cluster is still kept: Ray itself would end this very process a minute after its death."""
+
+    _looked: float = 0.0
+
+    def sees(self, warm: WarmCluster) -> bool:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return True
+        self._looked = now
+        return warm.is_kept
 
 
 @dataclass(eq=False)
@@ -80,6 +99,7 @@ class RayExecutor:
     _closing: threading.Event = field(default_factory=threading.Event)
     _scratch: Scratch | None = None
     _owns_connection: bool = False
+    _watch: Watch = field(default_factory=Watch)
 
     def start(self) -> None:
         """Begins to boot or join the cluster, in the background.
@@ -92,7 +112,9 @@ class RayExecutor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the cluster is there. ClusterFault when it could not be started or reached."""
+        """Whether the cluster is there. ClusterFault when it could not be started or reached, or the warm one was ended."""
+        if self.warm is not None and not self._watch.sees(self.warm):
+            raise ClusterFault("The warm cluster ended while the run was using it. What is committed stays: resume the run.")
         if self._fault is not None:
             raise ClusterFault(self._boot_message(self._fault)) from self._fault
         return self._ready.is_set()
@@ -136,6 +158,8 @@ class RayExecutor:
     def _init(self, ray: Any) -> None:
         from rayflow.executors.connecting import joined_environ, own_environ, reread_token
 
+        if self._closing.is_set():
+            raise _Unneeded
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
         if self.address is not None:
             # Connecting does not enable token authentication by itself, while clusters that Ray starts expect it.
@@ -155,7 +179,9 @@ class RayExecutor:
         """No-op tasks, so that workers start while the launcher still reads the flow. Waits for the first, unless others use all CPUs."""
         warm = ray.remote(_warm).options(num_cpus=1, max_retries=0)
         begun = [warm.remote(self.entry) for _ in range(max(1, min(4, int(self._cluster.get("CPU", 1)))))]
-        ray.wait(begun, num_returns=1, timeout=_WARM_UP_S)
+        deadline = time.monotonic() + _WARM_UP_S
+        while not self._closing.is_set() and time.monotonic() < deadline and not ray.wait(begun, num_returns=1, timeout=0.1)[0]:
+            pass
 
     def submit(self, work: Work) -> None:
         self.wait_until_ready()
@@ -266,20 +292,23 @@ class RayExecutor:
         self._closing.set()
         if self._boot is None:
             return
-        if self._scratch is not None and not self._ready.is_set():
-            self._give_up(self._scratch, self._boot)
+        self._end_boot(self._boot)
+        if self._scratch is None:
             return
-        self._boot.join()
-        if self._scratch is not None:
+        if self._boot.is_alive():
+            self._scratch.abandon()
+        else:
             self._scratch.end()
 
-    def _give_up(self, scratch: Scratch, boot: threading.Thread) -> None:
-        """Ends a cluster that is still starting, and that nobody needed after all. Ray cannot: its processes are killed as they appear."""
+    def _end_boot(self, boot: threading.Thread) -> None:
+        """Waits for the thread to end the connection. Ray cannot give up a cluster that is still starting: its processes are killed as
+        they appear. Nor can it leave one that is gone: then nothing is waited for."""
+        is_gone = self.warm is not None and not self.warm.is_kept
         deadline = time.monotonic() + _PATIENCE_S
-        while boot.is_alive() and time.monotonic() < deadline:
-            kill_bearers(next(iter(scratch.environ.values())))
+        while boot.is_alive() and not (is_gone or (not self._ready.is_set() and time.monotonic() >= deadline)):
+            if self._scratch is not None and not self._ready.is_set():
+                kill_bearers(next(iter(self._scratch.environ.values())))
             boot.join(0.05)
-        scratch.abandon()
 
     def _boot_message(self, fault: BaseException) -> str:
         said = f"{type(fault).__name__}: {fault}"

@@ -67,10 +67,15 @@ class WarmCluster:
             return None
 
     @property
+    def is_kept(self) -> bool:
+        """Whether its keeper runs."""
+        return pid_of(self.keeper) is not None
+
+    @property
     def is_there(self) -> bool:
         """Whether its keeper runs and something listens at its address."""
         host, _, port = self.address.rpartition(":")
-        if pid_of(self.keeper) is None:
+        if not self.is_kept:
             return False
         try:
             socket.create_connection((host, int(port)), _CONNECT_S).close()
@@ -125,7 +130,10 @@ class Shelf:
         finally:
             os.utime(users.fileno())
             users.close()
-            scratch.end()
+            if cluster.is_kept:
+                scratch.end()
+            else:
+                scratch.abandon()  # it was ended under the run
 
     def up(self, wanted: Wanted) -> tuple[WarmCluster, bool]:
         """The cluster, started if need be, and whether it was. ClusterFault when Ray does not start."""
@@ -144,7 +152,7 @@ class Shelf:
         self._check()
         with self._locked():
             cluster = self._recorded()
-            is_up = cluster is not None and pid_of(cluster.keeper) is not None
+            is_up = cluster is not None and cluster.is_kept
             if is_up and not is_forced and self._is_used():
                 raise ClusterFault("A run is using the cluster. Wait for it, or end both with `rayflow down --force`.")
             self._end(cluster)

@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as hnp
 
 from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, UserError
 from rayflow.store import codecs
-from rayflow.store.codecs import Parts, decode, encode, preview_of, registry
+from rayflow.store.codecs import Parts, decode, encode, preview_of, registry, texts
 from rayflow.store.codecs.frames import _same_value
 
 
@@ -334,6 +334,33 @@ def test_a_series_keeps_its_name(label):
     again = through(pd.Series([1, 2], name=label))[1]
 
     assert (again.name, type(again.name)) == (label, type(label))
+
+
+@pytest.mark.parametrize("words", [70_000, 3], ids=["many", "few"])
+def test_text_objects_that_were_loaded_and_left_alone_are_not_converted_again(words):
+    column = pa.chunked_array([pa.array([f"row {n % words}" for n in range(70_000)], pa.large_string())])
+    values = texts.decode(column, "None")
+
+    alone = texts.encode(values)
+    values[69_999] = "".join(["ro", "w 2"])
+    changed, part = texts.encode(values), texts.encode(values[:-1])
+
+    assert [found[0].buffers()[2].address == column.chunk(0).buffers()[2].address for found in (alone, changed, part)] == [
+        True,
+        False,
+        False,
+    ]
+    assert [found[0].to_pylist()[-1] for found in (changed, part)] == ["row 2", f"row {69_998 % words}"]
+
+
+def test_loaded_text_is_forgotten_with_its_last_use():
+    values = texts.decode(pa.chunked_array([pa.array(["x"] * 20_000)]), "None")
+    remembered = texts._address_of(values) in texts._decoded
+
+    address = texts._address_of(values)
+    del values
+
+    assert (remembered, address in texts._decoded) == (True, False)
 
 
 _cells = st.one_of(

@@ -36,7 +36,7 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/client/session.py": "the root and the user that a notebook means when it names none",
     "rayflow/runtime/assembly.py": "the launcher's environment, sent to the workers of its own machine",
     "rayflow/runtime/session.py": "a worker takes on the launcher's environment",
-    "rayflow/runtime/worker.py": "@environment around a task, and undoing what a task changed",
+    "rayflow/runtime/surroundings.py": "@environment around a task, and undoing what a task changed",
     "rayflow/executors/child.py": "the token by which what user code detached is found when a child ends",
     "rayflow/executors/process.py": "a child gets this process's environment, less PYTHONDONTWRITEBYTECODE",
     "rayflow/executors/ray.py": "Ray is configured by its environment alone: authentication, bytecode of its children",

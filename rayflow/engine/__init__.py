@@ -7,7 +7,8 @@ run (`plan`) are this one machine: given committed segments, it takes over what 
 * `reservations` - the flat indices and task ids of fan-outs. What is adopted keeps its numbers, new ones lie above.
 * `reuse` - committed outcomes by range. Freshness travels with the arrivals: one fresh input makes a task fresh.
 * `pending`, `sizing` - what waits, and how much of it the next batch gets.
-* `retry` - what follows a failed attempt; the worker's loop calls the same function.
+* `chains` - which steps a worker performs in one go, so that a body of several steps costs the driver no more than one of a single step.
+* `retry` - what follows a failed attempt; the worker's loop calls the same function. `setbacks` - what follows it in the queues.
 * `steps` - the state per step: counts, a queue, and a table of exceptions (tasks that failed or were lost before).
 * `invariants` - what holds after every event; tests ask after each.
 
@@ -16,8 +17,10 @@ in flight - and leaves its flight when it is named the first time; so a second r
 needs no memory. A fan-out of 10^7 is one range in a queue.
 
 Decisions. All reuse happens in `start`: what is ready later has a fresh input. So a driver journals the reuse before it
-launches anything, and a resume that is killed loses none of it. A loss that nobody is to blame for is repeated alone, at
-most `MAX_LOSSES` times per task. What cannot go on ends the run with a reason; nothing waits for ever. A batch that does
+launches anything, and a resume that is killed loses none of it. Tasks that were lost with a node are repeated together, at most
+`MAX_LOSSES` times each; those of which one must have killed its worker, it is not known which, in halves until it is alone (singly, as
+it was once, 50,000 of them would have been 50,000 batches). A batch that goes on to the next steps of its tasks *claims* them when their
+inputs are committed: until then they are nobody's, so that a worker which is ahead of its reports can be lost at any time. What cannot go on ends the run with a reason; nothing waits for ever. A batch that does
 not end when it is killed is waited for one more grace period.
 
 Rejected. A task object per split (> 1 GB per million). Bitmaps of what is done (a byte per task that nobody reads). Sets of

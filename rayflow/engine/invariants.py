@@ -16,14 +16,20 @@ def check(scheduler: Scheduler) -> None:
     """AssertionError, naming the step, where the scheduler's state contradicts itself."""
     flights: dict[str, list[Flight]] = {}
     for flight in scheduler.flights.values():
-        flights.setdefault(flight.batch.step, []).append(flight)
+        for step in {flight.batch.step, *(lane.step for lane in flight.open)}:
+            flights.setdefault(step, []).append(flight)
     delayed: dict[str, list[Task]] = {}
     for _, _, retry in scheduler.delayed:
-        delayed.setdefault(retry.step, []).append((retry.task.index, retry.task.kind.lap))
+        delayed.setdefault(retry.step, []).extend((index, retry.task.kind.lap) for index in retry.task.indices)
     for name, state in scheduler.states.items():
         _check_step(state, flights.get(name, []), delayed.get(name, []))
     for flight in scheduler.flights.values():
-        assert set(flight.open) <= set(flight.batch.indices), f"batch {flight.batch.id} has open tasks that it was not given"
+        given = set(flight.batch.indices)
+        for lane, indices in flight.open.items():
+            assert lane == flight.batch.lane or flight.batch.goes_on, f"batch {flight.batch.id} went on to {lane.step!r}"
+            assert set(indices) <= given, f"batch {flight.batch.id} has open tasks that it was not given"
+        places = [index for indices in flight.open.values() for index in indices]
+        assert len(places) == len(set(places)), f"batch {flight.batch.id} performs two tasks of an index at once"
     for space, tallies in scheduler.frontier.spaces.items():
         for tally in tallies.tallies:
             for position, count in tally.arrived.items():
@@ -41,14 +47,15 @@ def check(scheduler: Scheduler) -> None:
 def _check_step(state: StepState, flights: list[Flight], delayed: list[Task]) -> None:
     name = state.node.name
     waiting = [(index, chunk.kind.lap) for chunk in state.queue.chunks() for index in chunk.indices] if len(state.queue) else []
-    running = [(index, flight.batch.lap) for flight in flights for index in flight.open]
+    running = [(index, lane.lap) for flight in flights for lane, indices in flight.open.items() if lane.step == name for index in indices]
     places = waiting + delayed + running
     if len(set(places)) < len(places):
         twice = [task for task, count in Counter(places).items() if count > 1]
         raise AssertionError(f"tasks of {name!r} are in two places: {twice[:3]}")
     assert len(state.queue) == len(waiting), f"the queue of {name!r} lost count"
     assert state.running == len(running), f"{name!r} lost count of what runs"
-    assert state.batches == sum(not flight.is_freed for flight in flights), f"{name!r} lost count of its batches"
+    own = [flight for flight in flights if flight.batch.step == name]
+    assert state.batches == sum(not flight.is_freed for flight in own), f"{name!r} lost count of its batches"
     total = state.done + len(places) + state.failed
     assert state.ready == total, f"{name!r}: {state.ready} tasks became ready, {total} are accounted for"
 

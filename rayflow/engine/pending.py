@@ -21,10 +21,11 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
-    """A task that is launched in a batch of its own: it, or a neighbour, took a worker down. Or a `@catch` fallback."""
+class Apart:
+    """Tasks that make a batch of their own, with no others: one of them took a worker down, or they were lost with one; a single task that
+    is tried again; a `@catch` fallback."""
 
-    index: int
+    indices: IndexSet
     kind: Kind
     fallback_for: Failure | None = None
 
@@ -36,6 +37,7 @@ class Chunk:
     indices: IndexSet
     kind: Kind
     fallback_for: Failure | None = None
+    is_apart: bool = False
 
 
 @dataclass(slots=True)
@@ -64,10 +66,10 @@ class _Pile:
 
 
 class StepQueue:
-    """First in, first out by kind, after the tasks that stand alone and those that were handed back."""
+    """First in, first out by kind, after the tasks that stand apart and those that were handed back."""
 
     def __init__(self) -> None:
-        self._alone: deque[Alone] = deque()
+        self._apart: deque[Apart] = deque()
         self._front: OrderedDict[Kind, _Pile] = OrderedDict()
         self._piles: OrderedDict[Kind, _Pile] = OrderedDict()
         self._count = 0
@@ -78,7 +80,7 @@ class StepQueue:
     @property
     def since(self) -> int:
         """When the oldest task became ready; -1 where some go first. ValueError when empty."""
-        if self._alone or self._front:
+        if self._apart or self._front:
             return -1
         if not self._piles:
             raise ValueError("empty queue")
@@ -94,17 +96,17 @@ class StepQueue:
         self._front.setdefault(kind, _Pile(-1)).add(indices)
         self._count += len(indices)
 
-    def put_alone(self, task: Alone) -> None:
-        """Adds a task that must not share a batch."""
-        self._alone.append(task)
-        self._count += 1
+    def put_apart(self, tasks: Apart) -> None:
+        """Adds tasks that must not share a batch with others."""
+        self._apart.append(tasks)
+        self._count += len(tasks.indices)
 
     def take(self, count: int) -> Chunk:
-        """Removes up to `count` (>= 1) tasks that may share a batch. ValueError when empty."""
-        if self._alone:
-            task = self._alone.popleft()
-            self._count -= 1
-            return Chunk(IndexSet.single(task.index), task.kind, task.fallback_for)
+        """Removes up to `count` (>= 1) tasks that may share a batch, or those that stand apart. ValueError when empty."""
+        if self._apart:
+            tasks = self._apart.popleft()
+            self._count -= len(tasks.indices)
+            return Chunk(tasks.indices, tasks.kind, tasks.fallback_for, is_apart=True)
         piles = self._front or self._piles
         if not piles:
             raise ValueError("empty queue")
@@ -117,8 +119,8 @@ class StepQueue:
 
     def chunks(self) -> Iterator[Chunk]:
         """All that waits, as a dry run and the invariants see it; nothing is removed."""
-        for task in self._alone:
-            yield Chunk(IndexSet.single(task.index), task.kind, task.fallback_for)
+        for tasks in self._apart:
+            yield Chunk(tasks.indices, tasks.kind, tasks.fallback_for, is_apart=True)
         for piles in (self._front, self._piles):
             for kind, pile in piles.items():
                 yield Chunk(concat(list(pile.pieces)), kind)

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heappop
 
+from rayflow.engine.chains import can_go_on, goes_on
 from rayflow.engine.frontier import Frontier, Ready
-from rayflow.engine.pending import Alone, Kind
+from rayflow.engine.pending import Kind
 from rayflow.engine.reservations import Reservations
-from rayflow.engine.retry import MAX_LOSSES, Catch, Fallback, GiveUp, RetryAfter, RetryNow, after_failure, last_words, retry_why
 from rayflow.engine.reuse import Known, Part, misfit
-from rayflow.engine.sets import without
+from rayflow.engine.setbacks import Setbacks
+from rayflow.engine.sets import within
 from rayflow.engine.sizing import FEW_TASKS
 from rayflow.engine.steps import Delayed, Ending, Flight, StepProgress, StepState, expected_counts
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
 from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
 from rayflow.model.graph import Graph
-from rayflow.model.indexes import EMPTY, Fanout, IndexSet, TaskKey
-from rayflow.model.records import Failure, Outcome, Segment
+from rayflow.model.indexes import Fanout, IndexSet, Lane
+from rayflow.model.records import Outcome, Segment
 from rayflow.model.spec import StepSpec
 
 _SIGNALS = {2: "Ctrl-C", 15: "SIGTERM"}
 
 
-class Scheduler:
+class Scheduler(Setbacks):
     """Facts in, commands out. Holds a run's state as index sets and tables of exceptions; costs are per batch.
 
     `reusable` are committed segments of the origin, or of this very run when it is re-attached; a task is taken over
@@ -50,7 +51,10 @@ class Scheduler:
         grace_s: float = 5.0,
     ) -> None:
         self.graph = graph
-        self.states = {node.name: StepState(node, specs.get(node.name, StepSpec())) for node in graph}
+        self.specs = specs
+        self.states = {
+            node.name: StepState(node, specs.get(node.name, StepSpec()), can_go_on=can_go_on(graph, specs, node.name)) for node in graph
+        }
         self.frontier = Frontier(graph)
         self.flights: dict[int, Flight] = {}
         self.delayed: list[tuple[float, int, Delayed]] = []
@@ -109,11 +113,16 @@ class Scheduler:
         called before the rows are journaled; it takes effect when it comes back in the segment of a `Completed`."""
         return self._reservations.reserve(step, parents, counts)
 
-    def expects(self, batch_id: int) -> IndexSet:
-        """The tasks of the batch that are not decided yet; empty for a batch that is over. Rows of other tasks must not be
-        journaled: they come from a worker that was given up, and another batch has the task."""
+    def expects(self, batch_id: int, lane: Lane, indices: IndexSet) -> bool:
+        """Whether these tasks of the batch are not decided yet. Rows of others must not be journaled: they come from a worker that
+        was given up, and another batch has the task. Of a lane into which a batch goes on this is known only once the tasks before are
+        told; what is refused of a batch must therefore be refused of all that it says later."""
         flight = self.flights.get(batch_id)
-        return flight.open if flight is not None else EMPTY
+        if flight is None:
+            return False
+        if lane != flight.batch.lane and flight.batch.goes_on:
+            return True
+        return len(indices.intersection(flight.open_in(lane))) == len(indices)
 
     @property
     def next_wakeup(self) -> float | None:
@@ -133,18 +142,27 @@ class Scheduler:
 
     # -- tasks become ready ------------------------------------------------------------------------------------------
 
-    def _settle(self, ready: Iterable[Ready]) -> None:
-        """Takes over or queues what is ready, and what follows from taking over. A loop, since a chain of laps is long."""
-        queue = deque(ready)
+    def _settle(self, ready: Iterable[Ready], flight: Flight | None = None) -> None:
+        """Takes over or queues what is ready, and what follows from taking over. A loop, since a chain of laps is long. What a batch in
+        `flight` made ready it may perform itself."""
+        queue = deque((task, flight) for task in ready)
         while queue:
-            task = queue.popleft()
+            task, claimant = queue.popleft()
             self.states[task.step].ready += len(task.indices)
             own, rest = self._own.split(task.step, task.lap, task.indices)
             for part in own:
                 # What this run performed itself is fresh to the origin's outcomes; what it took over there is not.
-                queue.extend(self._advance(part, part.segment.run not in self._origin_runs))
+                queue.extend((found, None) for found in self._advance(part, part.segment.run not in self._origin_runs))
             for indices in rest:
-                queue.extend(self._settle_unowned(replace(task, indices=indices)))
+                if claimant is not None and self._goes_on(claimant, task):
+                    claimant.claim(Lane(task.step, task.lap, task.parent), indices)
+                    self.states[task.step].running += len(indices)
+                else:
+                    queue.extend((found, None) for found in self._settle_unowned(replace(task, indices=indices)))
+
+    def _goes_on(self, flight: Flight, task: Ready) -> bool:
+        """Whether the batch which led to these tasks performs them as well."""
+        return flight.batch.goes_on and task.parent is not None and goes_on(self.graph, self.specs, task.parent, task.step)
 
     def _settle_unowned(self, task: Ready) -> Iterable[Ready]:
         known, unknown = self._origin.split(task.step, task.lap, task.indices)
@@ -185,66 +203,69 @@ class Scheduler:
 
     def _complete(self, event: Completed) -> None:
         flight, segment = self.flights.get(event.batch_id), event.segment
-        if flight is None or (segment.step, segment.lap) != (flight.batch.step, flight.batch.lap):
+        if flight is None:
             return
-        done = segment.indices
-        rest = without(flight.open, done)
-        if len(rest) + len(done) != len(flight.open):
-            done = done.intersection(flight.open)
+        lane = Lane(segment.step, segment.lap, segment.parent)
+        done = within(segment.indices, flight.open_in(lane))
         if not done:
             return
-        state = self.states[segment.step]
-        state.running -= len(done)
-        flight.open = rest
-        if not flight.is_freed:
-            state.pace = state.pace.after(len(segment.indices), segment.busy_s, event.slowest_s, len(flight.batch.indices))
+        self._close(flight, lane, done)
+        if lane == flight.batch.lane and not flight.is_freed:
+            self._note_pace(flight, len(segment.indices), event.spent_s, event.slowest_s)
         if segment.fanout is not None:
             self._reservations.adopt(segment.fanout)
-        self._settle(self._advance(Part(segment, done), is_fresh=True))
+        self._settle(self._advance(Part(segment, done), is_fresh=True), flight)
+
+    def _note_pace(self, flight: Flight, count: int, spent_s: float, slowest_s: float) -> None:
+        state = self.states[flight.batch.step]
+        state.pace = state.pace.after(count, spent_s, slowest_s, len(flight.batch.indices))
 
     def _task_failed(self, event: TaskFailed, now: float) -> None:
         flight = self.flights.get(event.batch_id)
-        if flight is None or event.index not in flight.open:
+        if flight is None:
+            return
+        lane = event.lane or flight.batch.lane
+        if event.index not in flight.open_in(lane):
             return
         failed = IndexSet.single(event.index)
-        self._close(flight, failed)
+        self._close(flight, lane, failed)
         if self.ending is None:
-            self._charge(flight, event.index, event.attempt, event.failure, now)
+            self._charge(flight, lane, event.index, event.attempt, event.failure, now)
         else:
-            self._hand_back(flight, failed, "it failed while the run was ending")
+            self._hand_back(flight, lane, failed, "it failed while the run was ending")
 
     def _batch_lost(self, event: BatchLost, now: float) -> None:
         flight = self._land(event.batch_id)
         if flight is None:
             return
-        unreported = flight.open
-        self._close(flight, unreported)
-        suspect = event.suspect if event.suspect in unreported else None
-        if self.ending is not None:
-            self._hand_back(flight, unreported, "it was stopped while the run was ending")
-        elif len(unreported) == 1:
-            self._charge(flight, unreported[0], self._attempt(flight, unreported[0], event), event.failure, now)
-        elif event.is_exact and suspect is not None:
-            self._hand_back(flight, unreported.difference(IndexSet.single(suspect)), "its batch was lost, by another task's fault")
-            self._charge(flight, suspect, self._attempt(flight, suspect, event), event.failure, now)
-        else:
-            for index in unreported:
-                self._lose(flight, index, event.failure, now)
+        blamed = self._blamed(flight, event)
+        unreported = dict(flight.open)
+        for lane, indices in unreported.items():
+            self._close(flight, lane, indices)
+            if self.ending is not None:
+                self._hand_back(flight, lane, indices, "it was stopped while the run was ending")
+            elif blamed is None:
+                self._lose(flight, lane, indices, event.failure, now)
+            else:
+                others = indices.difference(IndexSet.single(blamed[1])) if lane == blamed[0] else indices
+                self._hand_back(flight, lane, others, "its batch was lost, by another task's fault")
+        if self.ending is None and blamed is not None:
+            self._blame(flight, blamed, event, now)
 
     def _batch_ended(self, event: BatchEnded) -> None:
         flight = self._land(event.batch_id)
-        if flight is not None and flight.open:
-            handed_back = flight.open
-            self._close(flight, handed_back)
-            self._hand_back(flight, handed_back, "handed back by its worker")
+        if flight is None:
+            return
+        for lane, indices in dict(flight.open).items():
+            self._close(flight, lane, indices)
+            self._hand_back(flight, lane, indices, "handed back by its worker")
 
     def _batch_freed(self, event: BatchFreed) -> None:
         flight = self.flights.get(event.batch_id)
         if flight is not None and not flight.is_freed:
             self._free(flight)
             if event.count:
-                state = self.states[flight.batch.step]
-                state.pace = state.pace.after(event.count, event.busy_s, event.slowest_s, len(flight.batch.indices))
+                self._note_pace(flight, event.count, event.spent_s, event.slowest_s)
 
     def _free(self, flight: Flight) -> None:
         if not flight.is_freed:
@@ -258,73 +279,11 @@ class Scheduler:
             self._free(flight)
         return flight
 
-    def _close(self, flight: Flight, indices: IndexSet) -> None:
-        flight.open = without(flight.open, indices)
-        self.states[flight.batch.step].running -= len(indices)
-
-    def _attempt(self, flight: Flight, index: int, event: BatchLost) -> int:
-        """The attempt that was lost: the worker may have retried by itself since the launch."""
-        known = flight.batch.attempt_of(index)
-        return max(known, event.suspect_attempt) if event.suspect == index else known
-
-    # -- failures ----------------------------------------------------------------------------------------------------
-
-    def _hand_back(self, flight: Flight, indices: IndexSet, why: str) -> None:
-        """Queues tasks of a batch that is over again, before all others."""
-        kind = replace(flight.kind, why=why)
-        if len(indices) == 1:
-            self._retry(Delayed(flight.batch.step, Alone(indices[0], kind, flight.batch.fallback_for)))
-        elif indices:
-            self.states[flight.batch.step].queue.put_first(indices, kind)
-            self._waiting.add(flight.batch.step)
-
-    def _charge(self, flight: Flight, index: int, attempt: int, failure: Failure, now: float) -> None:
-        """One attempt of a task has failed, and the task is to blame."""
-        state, lap = self.states[flight.batch.step], flight.batch.lap
-        if flight.batch.fallback_for is not None or not failure.is_charged:
-            self._lose(flight, index, failure, now, attempt)
-            return
-        state.charge(index, lap, attempt, is_deadly=failure.left_no_process)
-        again = Alone(index, replace(flight.kind, why=retry_why(state.spec, attempt + 1, failure)))
-        match after_failure(state.spec, attempt, failure):
-            case RetryNow():
-                self._retry(Delayed(state.node.name, again))
-            case RetryAfter(delay_s=delay_s):
-                heappush(self.delayed, (now + delay_s, self._next_turn, Delayed(state.node.name, again)))
-                self._next_turn += 1
-            case Catch() | Fallback():
-                kind = replace(flight.kind, why=f"@catch records the failure of attempt {attempt}")
-                self._retry(Delayed(state.node.name, Alone(index, kind, failure)))
-            case GiveUp():
-                self._give_up(state, TaskKey(state.node.name, index, lap), failure, last_words(state.node.name, attempt), now)
-
-    def _lose(self, flight: Flight, index: int, failure: Failure, now: float, attempt: int = 0) -> None:
-        """A task was lost and nobody is to blame: it runs again, alone, within a budget."""
-        state, batch = self.states[flight.batch.step], flight.batch
-        losses = state.lose(index, batch.lap, max(attempt, batch.attempt_of(index)))
-        if losses > MAX_LOSSES:
-            why = f"{state.node.name!r} was lost {losses} times with its worker"
-            self._give_up(state, TaskKey(state.node.name, index, batch.lap), failure, why, now)
-            return
-        kind = replace(flight.kind, why=f"lost with its worker, loss {losses} of {MAX_LOSSES} that are not charged")
-        self._retry(Delayed(state.node.name, Alone(index, kind, batch.fallback_for)))
-
-    def _retry(self, retry: Delayed) -> None:
-        """Queues one task before all others; among others like it, where it may share a worker."""
-        state, task = self.states[retry.step], retry.task
-        if task.fallback_for is not None or state.trouble(task.index, task.kind.lap).is_alone:
-            state.queue.put_alone(task)
-        else:
-            state.queue.put_first(IndexSet.single(task.index), task.kind)
-        self._waiting.add(retry.step)
+    def _close(self, flight: Flight, lane: Lane, indices: IndexSet) -> None:
+        flight.close(lane, indices)
+        self.states[lane.step].running -= len(indices)
 
     # -- the end -----------------------------------------------------------------------------------------------------
-
-    def _give_up(self, state: StepState, key: TaskKey, failure: Failure, why: str, now: float) -> None:
-        state.failed += 1
-        state.troubles.pop((key.index, key.lap), None)
-        if self.ending is None:
-            self._end(Ending(Outcome.FAILED, why, now + self._grace_s, key, failure))
 
     def _interrupt(self, signal_number: int, now: float) -> None:
         if self.ending is None:
@@ -389,13 +348,18 @@ class Scheduler:
         if not len(state.queue):
             self._waiting.discard(name)
         kind, attempts = chunk.kind, state.attempts(chunk.indices, chunk.kind.lap)
-        batch = Batch(self._next_batch, name, chunk.indices, kind.lap, kind.parent, attempts, chunk.fallback_for)
+        may_go_on = not chunk.is_apart and self._may_go_on(state)
+        batch = Batch(self._next_batch, name, chunk.indices, kind.lap, kind.parent, attempts, chunk.fallback_for, may_go_on)
         self._next_batch += 1
-        self.flights[batch.id] = Flight(batch, kind, chunk.indices)
+        self.flights[batch.id] = Flight(batch, {batch.lane: chunk.indices})
         state.batches += 1
         self._busy += 1
         state.running += len(chunk.indices)
         self._commands.append(Launch(batch, kind.why))
+
+    def _may_go_on(self, state: StepState) -> bool:
+        """Where tasks are few each is shown by itself, so each is launched by itself."""
+        return state.can_go_on and state.ready > FEW_TASKS
 
     def _batch_size(self, state: StepState) -> int:
         if state.spec.is_isolated or state.ready <= FEW_TASKS:

@@ -42,6 +42,17 @@ def without(indices: IndexSet, gone: IndexSet) -> IndexSet:
     return rest if head == gone else indices.difference(gone)
 
 
+def within(indices: IndexSet, whole: IndexSet) -> IndexSet:
+    """Those of `indices` that are in `whole`, at the same cost as `without`."""
+    head, _ = whole.take(len(indices))
+    return indices if head == indices else indices.intersection(whole)
+
+
+def halves(indices: IndexSet) -> tuple[IndexSet, IndexSet]:
+    """The first half and the second."""
+    return indices.take((len(indices) + 1) // 2)
+
+
 def ascending(indices: IndexSet) -> range | array[int]:
     """The indices in ascending order, for `bisect`."""
     values = indices.values

@@ -30,9 +30,9 @@ class Pace:
     is_uneven: bool = False
     largest: int = 0
 
-    def after(self, count: int, busy_s: float, slowest_s: float, batch_size: int) -> Pace:
-        """The pace after a report of `count` splits (>= 1) that took `busy_s` in all, of a batch of `batch_size`."""
-        mean = busy_s / count
+    def after(self, count: int, spent_s: float, slowest_s: float, batch_size: int) -> Pace:
+        """The pace after a report of `count` splits (>= 1) that took their worker `spent_s` in all, of a batch of `batch_size`."""
+        mean = spent_s / count
         seconds = mean if self.seconds is None else WEIGHT * mean + (1 - WEIGHT) * self.seconds
         return Pace(seconds, slowest_s > UNEVEN * seconds, max(self.largest, batch_size))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rayflow.engine.pending import Alone, Kind, StepQueue
+from rayflow.engine.pending import Apart, StepQueue
+from rayflow.engine.sets import concat, without
 from rayflow.engine.sizing import Pace
 from rayflow.model.commands import Batch
 from rayflow.model.graph import Graph, Node
-from rayflow.model.indexes import IndexSet, TaskKey
+from rayflow.model.indexes import EMPTY, IndexSet, Lane, TaskKey
 from rayflow.model.records import Failure, Outcome
 from rayflow.model.spec import StepSpec
 
@@ -45,6 +46,7 @@ class StepState:
     queue: StepQueue = field(default_factory=StepQueue)
     pace: Pace = field(default_factory=Pace)
     troubles: dict[tuple[int, int], Trouble] = field(default_factory=dict[tuple[int, int], Trouble])
+    can_go_on: bool = False
     ready: int = 0
     done: int = 0
     running: int = 0
@@ -59,10 +61,10 @@ class StepState:
         before = self.trouble(index, lap)
         self.troubles[index, lap] = Trouble(attempt + 1, before.losses, before.is_alone or is_deadly)
 
-    def lose(self, index: int, lap: int, attempt: int) -> int:
+    def lose(self, index: int, lap: int, attempt: int, *, is_alone: bool) -> int:
         """Notes that a task was lost at attempt number `attempt`, which it may have again. How often it was lost by now."""
         before = self.trouble(index, lap)
-        self.troubles[index, lap] = Trouble(max(attempt, before.attempt), before.losses + 1, is_alone=True)
+        self.troubles[index, lap] = Trouble(max(attempt, before.attempt), before.losses + 1, is_alone or before.is_alone)
         return before.losses + 1
 
     def attempts(self, indices: IndexSet, lap: int) -> Mapping[int, int]:
@@ -87,12 +89,36 @@ class StepState:
 
 @dataclass(slots=True)
 class Flight:
-    """A batch in flight and those of its tasks that no event has named yet. `is_freed` once its slot is free again."""
+    """A batch in flight. `open` are those of its tasks that no event has named yet, by lane: its own, and those into which a batch that
+    goes on grew. `is_freed` once its slot is free again."""
 
     batch: Batch
-    kind: Kind
-    open: IndexSet
+    open: dict[Lane, IndexSet]
     is_freed: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many tasks are open."""
+        return sum(map(len, self.open.values()))
+
+    def claim(self, lane: Lane, indices: IndexSet) -> None:
+        """Its worker performs these in the same go."""
+        self.open[lane] = concat([self.open[lane], indices]) if lane in self.open else indices
+
+    def close(self, lane: Lane, indices: IndexSet) -> None:
+        """An event has named these."""
+        rest = without(self.open[lane], indices)
+        if rest:
+            self.open[lane] = rest
+        else:
+            del self.open[lane]
+
+    def holder_of(self, index: int) -> Lane | None:
+        """The lane in which any task of this index is open: at most one, since a worker performs them one after another."""
+        return next((lane for lane, indices in self.open.items() if index in indices), None)
+
+    def open_in(self, lane: Lane) -> IndexSet:
+        return self.open.get(lane, EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +126,7 @@ class Delayed:
     """A retry that waits."""
 
     step: str
-    task: Alone
+    task: Apart
 
 
 @dataclass(slots=True)

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import signal
 
+from rayflow.executors.progress import Progress
+from rayflow.model.commands import Batch
 from rayflow.model.records import Failure, FailureKind
+from rayflow.model.reports import WorkerDied
 
 HARD_TIMEOUT_EXIT = 124
 """Exit status of a worker that ended itself because a task ignored its `@timeout` (set by `rayflow.runtime.deadline`)."""
+
+
+def death_of(batch: Batch, failure: Failure, word: Progress | None) -> WorkerDied:
+    """The report of a batch whose worker is gone; `word` is what it was performing, as far as it said so. A lone task that nothing can
+    follow in the same go is at fault in any case."""
+    if word is None and len(batch.indices) == 1 and not batch.goes_on and failure.kind is not FailureKind.LOST:
+        word = Progress(batch.indices[0], batch.attempt_of(batch.indices[0]))
+    if word is None:
+        return WorkerDied(batch.id, failure)
+    return WorkerDied(batch.id, failure, word.index, word.attempt, is_exact=True, suspect_step=word.step, suspect_lap=word.lap)
 
 
 def failure_of_exit(code: int | None) -> Failure:

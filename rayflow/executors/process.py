@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rayflow.executors import pipes
-from rayflow.executors.deaths import failure_of_exit
+from rayflow.executors.deaths import death_of, failure_of_exit
 from rayflow.executors.progress import read_progress
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
@@ -151,10 +151,7 @@ class ProcessExecutor:
             lost = Failure(FailureKind.LOST, "The process that was to perform it ended before it began.")
             return [*reports, WorkerDied(batch.id, lost)]
         word = read_progress(started.progress, batch.id) if started and started.progress else None
-        if word is None and len(batch.indices) == 1:
-            word = (batch.indices[0], batch.attempt_of(batch.indices[0]))
-        index, attempt = word if word is not None else (None, 0)
-        return [*reports, WorkerDied(batch.id, failure_of_exit(code), index, attempt, is_exact=word is not None)]
+        return [*reports, death_of(batch, failure_of_exit(code), word)]
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
         for work in [work for work in self._waiting if work.batch.id == batch_id]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rayflow.model.indexes import IndexSet, TaskKey
+from rayflow.model.indexes import IndexSet, Lane, TaskKey
 from rayflow.model.records import Failure, Outcome, Segment
 
 
@@ -15,7 +15,8 @@ class Batch:
 
     `parent` is the step whose tasks led to these: for a join the split step that it closes, None for the start step.
     `attempts` holds the attempt number of the tasks that are not at their first. In a fallback (`fallback_for` given: the failure that
-    used up the attempts) no user code runs: the task is recorded as caught.
+    used up the attempts) no user code runs: the task is recorded as caught. `goes_on`: once a task is done its worker performs what
+    follows it, too, as far as that needs nothing else (`engine.chains`); so the batch grows into other lanes than its own.
     """
 
     id: int
@@ -25,6 +26,12 @@ class Batch:
     parent: str | None = None
     attempts: Mapping[int, int] = field(default_factory=dict[int, int])
     fallback_for: Failure | None = None
+    goes_on: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """Its own: that of the tasks which it was launched with."""
+        return Lane(self.step, self.lap, self.parent)
 
     def attempt_of(self, index: int) -> int:
         return self.attempts.get(index, 0)

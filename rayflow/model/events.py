@@ -5,49 +5,56 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rayflow.model.indexes import Lane
 from rayflow.model.records import Failure, Segment
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """These tasks of batch `batch_id` are done, and committed: `segment` says which, where they went, what they opened."""
+    """These tasks of batch `batch_id` are done, and committed: `segment` says which, where they went, what they opened.
+
+    `spent_s` is what its worker spent on them and on all that it performed after them in one go, the slowest of them `slowest_s`."""
 
     batch_id: int
     segment: Segment
+    spent_s: float = 0.0
     slowest_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed:
     """Attempt `attempt` of one task of the batch failed, and the worker did not retry it itself (no attempt left, or a
-    delay is stated). The rest of the batch goes on."""
+    delay is stated). The rest of the batch goes on. `lane`: where the task stands, None for the batch's own."""
 
     batch_id: int
     index: int
     attempt: int
     failure: Failure
+    lane: Lane | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLost:
-    """The worker of the batch is gone. `suspect` is the task it was performing, as far as known; `is_exact` where
-    the worker's own progress word names it. Tasks already reported stay done."""
+    """The worker of the batch is gone. `suspect` is the task it was performing, as far as known, of step `suspect_step` (None: the
+    batch's own) at that lap; `is_exact` where the worker's own progress word names it. Tasks already reported stay done."""
 
     batch_id: int
     failure: Failure
     suspect: int | None = None
     suspect_attempt: int = 0
     is_exact: bool = False
+    suspect_step: str | None = None
+    suspect_lap: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BatchFreed:
-    """The worker of the batch is through with it: `count` tasks in `busy_s` seconds, the slowest in `slowest_s`. Their commit is under
+    """The worker of the batch is through with it: `count` tasks in `spent_s` seconds, the slowest in `slowest_s`. Their commit is under
     way, and told by other events; the slot is free for tasks that do not depend on them."""
 
     batch_id: int
     count: int = 0
-    busy_s: float = 0.0
+    spent_s: float = 0.0
     slowest_s: float = 0.0
 
 

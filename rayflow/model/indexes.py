@@ -21,6 +21,15 @@ class TaskKey(NamedTuple):
     lap: int = 0
 
 
+class Lane(NamedTuple):
+    """Where tasks that are performed together stand: their step, the lap of a recursive one, and the step that led to them (None for the
+    start step; for a join the split that it closes)."""
+
+    step: str
+    lap: int
+    parent: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class IndexSet:
     """An immutable, ordered, duplicate-free collection of flat indices (each 0 <= i < 2**63).

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rayflow.model.indexes import IndexSet
+from rayflow.model.indexes import IndexSet, Lane
 from rayflow.model.records import Failure, Row, Taken
+
+OWN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,11 @@ class BatchStarted:
 @dataclass(frozen=True, slots=True)
 class RowsDone:
     """Tasks of the batch that are done, not yet committed. Their rows are `rows`, or `columns`: one Arrow IPC stream
-    (see `store.packs`). `counts` are the numbers of splits of a foreach step, one per task."""
+    (see `store.packs`). `counts` are the numbers of splits of a foreach step, one per task.
+
+    `lane` is None for the tasks which the batch was launched with, and says where those stand that followed in the same go.
+    `busy_s` is the time in the steps' code; `spent_s`, said of the batch's own tasks, all that the worker spent on them and on what
+    followed them, the slowest of them `slowest_s`."""
 
     batch_id: int
     indices: IndexSet
@@ -36,8 +42,10 @@ class RowsDone:
     taken: Taken | None = None
     counts: Sequence[int] | None = None
     busy_s: float = 0.0
+    spent_s: float = 0.0
     slowest_s: float = 0.0
     caught: int = 0
+    lane: Lane | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class AttemptFailed:
     row: Row
     is_retried: bool = False
     is_death: bool = False
+    lane: Lane | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +73,16 @@ class BatchOver:
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """Said by the executor, for a worker that cannot speak any more."""
+    """Said by the executor, for a worker that cannot speak any more. The suspect is of the batch's own step where `suspect_step` is `OWN`,
+    else of the step at that position in the graph, which was performed in the same go, at lap `suspect_lap`."""
 
     batch_id: int
     failure: Failure
     suspect: int | None = None
     suspect_attempt: int = 0
     is_exact: bool = False
+    suspect_step: int = OWN
+    suspect_lap: int = 0
 
 
 Report = BatchStarted | RowsDone | AttemptFailed | BatchOver | WorkerDied

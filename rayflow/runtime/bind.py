@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 from rayflow.client.lineage import Lineage
 from rayflow.client.roots import ITEMS
@@ -17,27 +17,48 @@ from rayflow.flow.parameters import Parameter
 from rayflow.flow.transition import Transition, decide
 from rayflow.model.errors import MissingInMergeArtifactsException, UnhandledInMergeArtifactsException
 from rayflow.model.graph import Node
-from rayflow.model.indexes import ROOT_SPACE, TaskKey
+from rayflow.model.indexes import ROOT_SPACE, Lane, TaskKey
 from rayflow.model.records import Artifact
 from rayflow.store.blobs import Blobs, digest_of
 
 _NOT_ARTIFACTS = (FunctionType, MethodType, BuiltinFunctionType, Parameter)
 _UNREAD = object()
-_IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), range)
+_IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), range})
+
+
+class Before(NamedTuple):
+    """What tasks that the worker performed before, in the same go, hand to the next: all that they stored (`values`) and what the one
+    just before did (`row`), as the rows keep it: plain scalars, and descriptions of everything else. So a task reads what it would
+    read in a worker of its own."""
+
+    values: Mapping[str, object]
+    row: Mapping[str, object]
 
 
 @dataclass
 class StepContext:
-    """What the tasks of one batch share. `bound` is the flow class with its parameters' values."""
+    """What the tasks of one lane of a batch share. `bound` is the flow class with its parameters' values. `entry` is the lane that the
+    batch was launched with: what lies before it is committed."""
 
     node: Node
     bound: type[FlowSpec]
     lineage: Lineage
     blobs: Blobs
-    parent: str | None
-    lap: int
+    lane: Lane
+    entry: Lane
     _items: dict[tuple[str, int], Any] = field(default_factory=dict[tuple[str, int], Any])
     _siblings: tuple[str, int, range] | None = None
+    _group: tuple[range, Any] = (range(0), None)
+
+    def own_element(self, index: int) -> Any:
+        """`self.input` of a task of this step. Neighbours share their parent's sequence: each of a million tasks asks for it."""
+        children, items = self._group
+        if index not in children:
+            place = self.innermost(self.node.name, index)
+            if place is None or self._siblings is None or self.lineage.graph[place[0]].num_parallel:
+                return self.element(self.node.name, index)
+            children, items = self._group = (self._siblings[2], self.items(place[0], place[1]))
+        return element_of(items, index - children.start)
 
     def items(self, split: str, index: int) -> Any:
         """The sequence that task `index` of foreach step `split` fanned out over."""
@@ -93,22 +114,23 @@ def element_of(items: Any, position: int) -> Any:
 
 @dataclass(slots=True)
 class _Loaded:
-    """An inherited artifact as it was given to the user: the value, and what it was decoded from."""
+    """An inherited artifact as it was given to the user: the value, and what it was decoded from (None: a scalar that was handed on)."""
 
     value: Any
-    artifact: Artifact
+    artifact: Artifact | None
     is_merged: bool
 
 
 class TaskBinding:
     """The link of the task that is being performed."""
 
-    __slots__ = ("_element", "attempt", "context", "index", "loaded", "merged", "taken")
+    __slots__ = ("_element", "attempt", "before", "context", "index", "loaded", "merged", "taken")
 
-    def __init__(self, context: StepContext, index: int, attempt: int) -> None:
+    def __init__(self, context: StepContext, index: int, attempt: int, before: Before | None = None) -> None:
         self.context = context
         self.index = index
         self.attempt = attempt
+        self.before = before
         self.taken: Transition | None = None
         self.loaded: dict[str, _Loaded] = {}
         self.merged: dict[str, Artifact] = {}
@@ -120,22 +142,34 @@ class TaskBinding:
 
     @property
     def key(self) -> TaskKey:
-        return TaskKey(self.context.node.name, self.index, self.context.lap)
+        return TaskKey(self.context.node.name, self.index, self.context.lane.lap)
+
+    def task_id(self) -> str:
+        """The id of the task, as users see it."""
+        return self.context.lineage.view.task_id(self.key)
 
     def load(self, name: str) -> Any:
-        context = self.context
-        artifact = self.merged.get(name)
-        is_merged = artifact is not None
-        if artifact is None:
-            place = None
-            if context.parent is not None and not context.node.is_join:
-                place = context.lineage.find(self.key, name, context.parent)
-            if place is None or place.segment is None:
-                raise KeyError(name)
-            artifact = context.lineage.artifact(place)
-        value = context.blobs.load(artifact, name)
+        kept: object = self.merged.get(name)
+        is_merged = kept is not None
+        if kept is None and self.before is not None and name in self.before.values:
+            kept = self.before.values[name]
+            if not isinstance(kept, Artifact):
+                self.loaded[name] = _Loaded(kept, None, False)
+                return kept
+        artifact = kept if isinstance(kept, Artifact) else self._committed(name)
+        value = self.context.blobs.load(artifact, name)
         self.loaded[name] = _Loaded(value, artifact, is_merged)
         return value
+
+    def _committed(self, name: str) -> Artifact:
+        """What the tasks before the batch stored; KeyError where none did."""
+        context, entry = self.context, self.context.entry
+        place = None
+        if entry.parent is not None and not context.lineage.graph[entry.step].is_join:
+            place = context.lineage.find(TaskKey(entry.step, self.index, entry.lap), name, entry.parent)
+        if place is None or place.segment is None:
+            raise KeyError(name)
+        return context.lineage.artifact(place)
 
     def transition(self, flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         self.taken = decide(flow, targets, options, self.taken)
@@ -149,7 +183,7 @@ class TaskBinding:
 
     def innermost_input(self) -> Any:
         if self._element is _UNREAD:
-            self._element = self.context.element(self.context.node.name, self.index)
+            self._element = self.context.own_element(self.index)
         return self._element
 
     def merge_artifacts(self, flow: Any, inputs: Any, exclude: Sequence[str], include: Sequence[str]) -> None:
@@ -180,11 +214,14 @@ class TaskBinding:
     def stored(self, flow: FlowSpec, read_only: frozenset[str]) -> dict[str, Any]:
         """What the task is to store: its own values, changed inherited ones, and what it merged, as `Artifact`s where unchanged."""
         found: dict[str, Any] = {}
+        inherited = self.loaded
         for name, value in flow.__dict__.items():
-            if name == "_rayflow" or name in read_only or name.startswith("__") or isinstance(value, _NOT_ARTIFACTS):
+            if name == "_rayflow" or name in read_only or name.startswith("__"):
                 continue
-            loaded = self.loaded.get(name)
-            if loaded is not None and loaded.value is value and is_unchanged(self.context.blobs, loaded.value, loaded.artifact, name):
+            if type(value) not in _IMMUTABLE and isinstance(value, _NOT_ARTIFACTS):
+                continue
+            loaded = inherited.get(name) if inherited else None
+            if loaded is not None and loaded.value is value and is_unchanged(self.context.blobs, value, loaded.artifact, name):
                 if loaded.is_merged:
                     found[name] = loaded.artifact
                 continue
@@ -195,9 +232,9 @@ class TaskBinding:
         return found
 
 
-def is_unchanged(blobs: Blobs, value: Any, artifact: Artifact, name: str) -> bool:
+def is_unchanged(blobs: Blobs, value: Any, artifact: Artifact | None, name: str) -> bool:
     """Whether a loaded value, perhaps changed in place, would still be stored as the same bytes."""
-    if type(value) in _IMMUTABLE or type(value).__module__.startswith("pyarrow"):
+    if artifact is None or type(value) in _IMMUTABLE or type(value).__module__.startswith("pyarrow"):
         return True
     return blobs.is_same(artifact, name, value)
 

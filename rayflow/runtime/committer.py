@@ -9,7 +9,7 @@ stored by the workers), one writer needs no fence, and a bucket needs nothing el
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,11 +17,11 @@ from rayflow.catalog import wire
 from rayflow.catalog.journal import JournalWriter
 from rayflow.model.commands import Batch
 from rayflow.model.events import BatchEnded, BatchLost, Completed, Event, TaskFailed
-from rayflow.model.indexes import Fanout, IndexSet, TaskKey
+from rayflow.model.indexes import Fanout, IndexSet, Lane, TaskKey
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
-from rayflow.model.records import FailedAttempt, Segment, Taken
-from rayflow.model.reports import AttemptFailed, BatchOver, Report, RowsDone, WorkerDied
+from rayflow.model.records import FailedAttempt, Segment
+from rayflow.model.reports import OWN, AttemptFailed, BatchOver, Report, RowsDone, WorkerDied
 
 FIRST_HOLD_S, LONGEST_HOLD_S = 0.1, 1.0
 """How long rows of a fan-out wait for others to be committed with: longer as the run goes on (a kill costs at most this much)."""
@@ -40,7 +40,8 @@ class Committed:
 
 @dataclass
 class Committer:
-    """`reserve` and `expects` are the scheduler's: the range of a fan-out's children, and which tasks of a batch are still wanted."""
+    """`reserve` and `expects` are the scheduler's: the range of a fan-out's children, and whether tasks of a batch are still wanted.
+    `steps` are the graph's, in order."""
 
     store: Store
     layout: RunLayout
@@ -48,13 +49,15 @@ class Committer:
     run_id: str
     epoch: int
     reserve: Reserve
-    expects: Callable[[int], IndexSet]
+    expects: Callable[[int, Lane, IndexSet], bool]
     batches: Mapping[int, Batch]
     decides_final: Callable[[AttemptFailed], bool]
+    steps: Sequence[str] = ()
     _queue: list[Report] = field(default_factory=list[Report])
     _oldest: float | None = None
     _packs: int = 0
     _begun: float | None = None
+    _refused: set[int] = field(default_factory=set[int])
 
     def take(self, report: Report, now: float) -> None:
         """Queues a report for the next commit."""
@@ -88,14 +91,12 @@ class Committer:
                     segment = segments.get(position)
                     if segment is not None:
                         committed.segments.append(segment)
-                        committed.events.append(Completed(report.batch_id, segment, report.slowest_s))
+                        committed.events.append(Completed(report.batch_id, segment, report.spent_s, report.slowest_s))
                         events.append({"e": "rows", **wire.segment_to_json(segment)})
                 case AttemptFailed():
                     self._failed(report, committed, events)
                 case WorkerDied():
-                    committed.events.append(
-                        BatchLost(report.batch_id, report.failure, report.suspect, report.suspect_attempt, report.is_exact)
-                    )
+                    committed.events.append(self._lost(report))
                 case BatchOver():
                     committed.events.append(BatchEnded(report.batch_id))
                 case _:
@@ -104,25 +105,38 @@ class Committer:
             self.journal.commit(events)
         return committed
 
+    def _lost(self, report: WorkerDied) -> BatchLost:
+        lost = BatchLost(report.batch_id, report.failure, report.suspect, report.suspect_attempt, report.is_exact)
+        if report.suspect_step == OWN:
+            return lost
+        return replace(lost, suspect_step=self.step_of(report), suspect_lap=report.suspect_lap)
+
+    def step_of(self, report: WorkerDied) -> str:
+        """The step of the suspect."""
+        return self.batches[report.batch_id].step if report.suspect_step == OWN else self.steps[report.suspect_step]
+
+    def _lane_of(self, report: RowsDone | AttemptFailed) -> Lane:
+        return report.lane or self.batches[report.batch_id].lane
+
     def _failed(self, report: AttemptFailed, committed: Committed, events: list[dict[str, Any]]) -> None:
-        batch = self.batches[report.batch_id]
         is_final = not report.is_retried and self.decides_final(report)
-        key = TaskKey(batch.step, report.index, batch.lap)
-        failed = FailedAttempt(key, report.row, is_final, batch.parent)
+        lane = self._lane_of(report)
+        key = TaskKey(lane.step, report.index, lane.lap)
+        failed = FailedAttempt(key, report.row, is_final, lane.parent)
         committed.failed.append(failed)
         events.append({"e": "failed", **wire.failed_attempt_to_json(failed)})
         if not report.is_retried and not report.is_death:
-            committed.events.append(TaskFailed(report.batch_id, report.index, report.attempt, report.failure))
+            committed.events.append(TaskFailed(report.batch_id, report.index, report.attempt, report.failure, report.lane))
 
     def _segments(self, queue: list[Report]) -> dict[int, Segment]:
         """The segment of each `RowsDone` by its position in the queue, its rows in a durable pack."""
         wanted: dict[int, RowsDone] = {}
         for position, report in enumerate(queue):
-            if isinstance(report, RowsDone):
-                expected = self.expects(report.batch_id)
-                done = report.indices.intersection(expected) if expected else expected
-                if len(done) == len(report.indices):
+            if isinstance(report, RowsDone) and report.batch_id not in self._refused:
+                if self.expects(report.batch_id, self._lane_of(report), report.indices):
                     wanted[position] = report
+                else:
+                    self._refused.add(report.batch_id)
         places = self._write_packs({position: report for position, report in wanted.items() if report.columns is not None})
         return {position: self._segment(report, places.get(position)) for position, report in wanted.items()}
 
@@ -133,7 +147,7 @@ class Committer:
         places: dict[int, tuple[str, int]] = {}
         by_step: dict[str, list[int]] = {}
         for position, report in reports.items():
-            by_step.setdefault(self.batches[report.batch_id].step, []).append(position)
+            by_step.setdefault(self._lane_of(report).step, []).append(position)
         for step, positions in by_step.items():
             streams = [columns for position in positions if (columns := reports[position].columns) is not None]
             for part in merge(streams):
@@ -144,15 +158,14 @@ class Committer:
         return places
 
     def _segment(self, report: RowsDone, place: tuple[str, int] | None) -> Segment:
-        batch = self.batches[report.batch_id]
-        fanout = self.reserve(batch.step, report.indices, list(report.counts)) if report.counts is not None else None
-        taken: Taken | None = report.taken
+        lane = self._lane_of(report)
+        fanout = self.reserve(lane.step, report.indices, list(report.counts)) if report.counts is not None else None
         segment = Segment(
-            step=batch.step,
+            step=lane.step,
             indices=report.indices,
-            lap=batch.lap,
-            parent=batch.parent,
-            taken=taken,
+            lap=lane.lap,
+            parent=lane.parent,
+            taken=report.taken,
             fanout=fanout,
             run=self.run_id,
             rows=report.rows,

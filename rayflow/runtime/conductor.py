@@ -23,10 +23,10 @@ from rayflow.engine.retry import Catch, Fallback, GiveUp, RetryAfter, RetryNow, 
 from rayflow.engine.scheduler import Scheduler
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
 from rayflow.model.events import BatchFreed, Event, Interrupted, Ticked
-from rayflow.model.indexes import ROOT_SPACE
+from rayflow.model.indexes import ROOT_SPACE, Lane
 from rayflow.model.ports import Store, Work
 from rayflow.model.records import Segment
-from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowsDone, WorkerDied
+from rayflow.model.reports import OWN, AttemptFailed, BatchOver, BatchStarted, Report, RowsDone, WorkerDied
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.committer import Committed, Committer
 from rayflow.runtime.crew import Crew
@@ -42,7 +42,7 @@ class _Paced:
     """What a batch did since its last commit: the scheduler sizes batches by it before the commit."""
 
     count: int = 0
-    busy_s: float = 0.0
+    spent_s: float = 0.0
     slowest_s: float = 0.0
 
 
@@ -83,6 +83,7 @@ class Conductor:
             expects=self.scheduler.expects,
             batches=self.batches,
             decides_final=self._is_final,
+            steps=tuple(node.name for node in self.shared.record.graph),
         )
 
     def run(self) -> Finish:
@@ -197,10 +198,11 @@ class Conductor:
                 return
             case RowsDone():
                 self.narrator.stopped(batch, report.rows)
-                paced = self._paced[batch.id]
-                paced.count += len(report.indices)
-                paced.busy_s += report.busy_s
-                paced.slowest_s = max(paced.slowest_s, report.slowest_s)
+                if report.lane is None:
+                    paced = self._paced[batch.id]
+                    paced.count += len(report.indices)
+                    paced.spent_s += report.spent_s
+                    paced.slowest_s = max(paced.slowest_s, report.slowest_s)
             case AttemptFailed():
                 self.narrator.stopped(batch, (report.row,), is_retried=report.is_retried)
             case BatchOver():
@@ -212,22 +214,35 @@ class Conductor:
 
     def _free(self, batch: Batch) -> None:
         paced = self._paced.pop(batch.id, _Paced())
-        self._tell(BatchFreed(batch.id, paced.count, paced.busy_s, paced.slowest_s))
+        self._tell(BatchFreed(batch.id, paced.count, paced.spent_s, paced.slowest_s))
 
     def _buried(self, batch: Batch, report: WorkerDied) -> WorkerDied:
         """A death, with what the dead left in its log, recorded as a failed attempt where it is one task's."""
         started = self._started.get(batch.id)
-        report = refined(report, self.store, self.shared.record.layout, started, batch, self.specs[batch.step])
+        step = self.committer.step_of(report)
+        report = refined(report, self.store, self.shared.record.layout, started, step, self.specs[step])
         row = self.narrator.died(batch, report, started)
-        if row is not None and report.suspect is not None and report.failure.is_charged:
-            decision = after_failure(self.specs[batch.step], report.suspect_attempt, report.failure)
+        lane = self._charged_lane(batch, report)
+        if row is not None and report.suspect is not None and lane is not None and report.failure.is_charged:
+            decision = after_failure(self.specs[step], report.suspect_attempt, report.failure)
             is_retried = isinstance(decision, (RetryNow, RetryAfter, Fallback))
-            failed = AttemptFailed(batch.id, report.suspect, report.suspect_attempt, report.failure, row, is_retried, is_death=True)
+            failed = AttemptFailed(batch.id, report.suspect, report.suspect_attempt, report.failure, row, is_retried, True, lane)
             self.committer.take(failed, time.monotonic())
         return report
 
+    def _charged_lane(self, batch: Batch, report: WorkerDied) -> Lane | None:
+        """Where the suspect stands; None where the tasks before it were not reported, so that the scheduler charges nobody."""
+        if report.suspect_step == OWN:
+            return batch.lane
+        step = self.committer.step_of(report)
+        self._commit()  # what was reported before the death decides what the scheduler has open
+        flight = self.scheduler.flights.get(batch.id)
+        lane = flight.holder_of(report.suspect) if flight is not None and report.suspect is not None else None
+        return lane if lane is not None and (lane.step, lane.lap) == (step, report.suspect_lap) else None
+
     def _is_final(self, report: AttemptFailed) -> bool:
-        decision = after_failure(self.specs[self.batches[report.batch_id].step], report.attempt, report.failure)
+        step = report.lane.step if report.lane else self.batches[report.batch_id].step
+        decision = after_failure(self.specs[step], report.attempt, report.failure)
         return isinstance(decision, (GiveUp, Catch))
 
     def _note_launch(self, batch: Batch, report: BatchStarted) -> None:

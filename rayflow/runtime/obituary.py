@@ -6,7 +6,6 @@ import linecache
 import re
 from dataclasses import replace
 
-from rayflow.model.commands import Batch
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Failure, FailureKind, UserFrame
@@ -21,12 +20,12 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
 _FATAL = re.compile(r"Fatal Python error: ([^\n]+)")
 
 
-def refined(report: WorkerDied, store: Store, layout: RunLayout, started: BatchStarted | None, batch: Batch, spec: StepSpec) -> WorkerDied:
-    """The report of a death, with its cause named where `faulthandler` wrote it: a hard timeout, a segmentation fault."""
+def refined(report: WorkerDied, store: Store, layout: RunLayout, started: BatchStarted | None, step: str, spec: StepSpec) -> WorkerDied:
+    """The report of a death in a task of `step`, its cause named where `faulthandler` wrote it: a hard timeout, a segmentation fault."""
     text = _last_words(store, layout, started)
     if text.rfind("Timeout (") >= 0 and spec.timeout_s:
         frames = _user_frames(text[text.rfind("Timeout (") :])
-        message = f"Step {batch.step} timed out after {spelled(spec.timeout_s)} and did not stop{_at(frames)}; its process was ended."
+        message = f"Step {step} timed out after {spelled(spec.timeout_s)} and did not stop{_at(frames)}; its process was ended."
         return replace(report, failure=Failure(FailureKind.TIMEOUT, message, frames=frames))
     fatal = _FATAL.search(text)
     if fatal is not None and report.failure.kind is FailureKind.DIED:

@@ -11,12 +11,13 @@ import pickle
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from rayflow.engine.retry import Catch, RetryNow, after_failure
+from rayflow.executors.progress import IDLE
 from rayflow.flow.binding import instance_of, read_only_names
 from rayflow.flow.current import TaskContext, current
 from rayflow.flow.transition import Transition, check_taken, static_transition
@@ -24,21 +25,25 @@ from rayflow.model.caught import FALLBACK_TYPE, CaughtException
 from rayflow.model.commands import Batch
 from rayflow.model.errors import ArtifactUnserializable, InvalidNextException
 from rayflow.model.graph import Node
-from rayflow.model.indexes import ROOT_SPACE, IndexSet, TaskKey
+from rayflow.model.indexes import Lane
 from rayflow.model.ports import Work
-from rayflow.model.records import Artifact, Failure, FailureKind, LogSpan, Row, Status, Taken
-from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowsDone
-from rayflow.model.spec import StepSpec
-from rayflow.runtime.bind import ITEMS, Inputs, StepContext, TaskBinding
+from rayflow.model.records import Failure, FailureKind, LogSpan, Row, Status
+from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report
+from rayflow.runtime.bind import ITEMS, Before, Inputs, StepContext, TaskBinding
 from rayflow.runtime.capture import Capture, Copied
 from rayflow.runtime.deadline import Deadline
 from rayflow.runtime.failures import describe, failure_of
 from rayflow.runtime.session import Session, lineage_of, session_of, shared_of
 from rayflow.runtime.shared import Assignment, Shared
-from rayflow.store.packs import RowsEncoder
+from rayflow.runtime.stage import Attempt, Stage
+from rayflow.runtime.surroundings import Surroundings
 
 FLUSH_S = 0.08
 FLUSH_NBYTES = 8 << 20
+HAND_BACK_S = 1.0
+"""A batch is meant to take 0.25 to 0.5 s. One that takes this long holds slower tasks than was known: the rest goes back."""
+
+_NO_SPANS = (0, 0, 0, 0)
 
 
 def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Report]:
@@ -65,49 +70,28 @@ def _not_begun(batch: Batch, failure: Failure) -> Iterator[Report]:
     yield BatchOver(batch.id)
 
 
-@dataclass
-class _Pending:
-    """What the next report will say: tasks done since the last one."""
-
-    indices: list[int] = field(default_factory=list[int])
-    targets: list[str] = field(default_factory=list[str])
-    counts: list[int] = field(default_factory=list[int])
-    rows: list[Row] = field(default_factory=list[Row])
-    busy_s: float = 0.0
-    slowest_s: float = 0.0
-    caught: int = 0
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One attempt as it went: how it ended, where it went, what it stores."""
-
-    started_us: int
-    seconds: float = 0.0
-    failure: Failure | None = None
-    transition: Transition | None = None
-    artifacts: dict[str, Any] = field(default_factory=dict[str, Any])
-    is_caught: bool = False
-
-
 class _BatchRunner:
     def __init__(self, session: Session, shared: Shared, assignment: Assignment, work: Work, is_cancelled: Callable[[], bool]) -> None:
-        batch = work.batch
         self.session = session
         self.shared = shared
         self.work = work
-        self.batch = batch
+        self.batch = work.batch
         self.is_cancelled = is_cancelled
-        self.node: Node = shared.record.graph[batch.step]
-        self.spec: StepSpec = shared.specs[batch.step]
         self.lineage = lineage_of(session, shared, assignment.scope)
-        self.context = StepContext(self.node, session.bound, self.lineage, session.blobs, batch.parent, batch.lap)
-        self.is_lone = self.node.space == ROOT_SPACE
-        self.encoder = RowsEncoder(session.blobs.put)
-        self.pending = _Pending()
         self.read_only = read_only_names(session.bound)
-        self.function = getattr(session.flow_class, batch.step)
         self.capture: Capture | Copied | None = None
+        self.stages: dict[Lane, Stage] = {}
+        self.own = self._stage(self.batch.lane)
+        self.flushed_at = 0.0
+        self.slowest_s = 0.0
+
+    def _stage(self, lane: Lane) -> Stage:
+        stage = self.stages.get(lane)
+        if stage is None:
+            node = self.shared.record.graph[lane.step]
+            context = StepContext(node, self.session.bound, self.lineage, self.session.blobs, lane, self.batch.lane)
+            stage = self.stages[lane] = Stage(self.session, self.shared, self.batch, lane, context)
+        return stage
 
     def run(self) -> Iterator[Report]:
         capture = self.capture = self.session.capture(self.shared, self.batch.step) if self.shared.keeps_logs else None
@@ -118,9 +102,12 @@ class _BatchRunner:
         )
         if capture:
             capture.resume()
-        surroundings = _Surroundings(self.work.environment)
+        surroundings = Surroundings(self.work.environment)
         try:
-            yield from self._tasks(surroundings)
+            yield from self._splits(surroundings)
+            if progress:
+                progress.set(self.batch.id, IDLE, 0)
+            yield from self._flush()
         finally:
             current._leave()  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
             surroundings.leave()
@@ -128,115 +115,122 @@ class _BatchRunner:
                 capture.pause()
         yield BatchOver(self.batch.id)
 
-    def _tasks(self, surroundings: _Surroundings) -> Iterator[Report]:
-        progress, batch = self.session.progress, self.batch
-        flushed_at = time.perf_counter()
+    def _splits(self, surroundings: Surroundings) -> Iterator[Report]:
+        """Task after task of the batch, of each also what follows it in the same go; until it is asked to stop, or has taken so long that
+        the rest is better shared out again."""
+        batch, clock = self.batch, time.perf_counter
+        attempts = batch.attempts
+        begun = now = self.flushed_at = clock()
         for index in batch.indices:
-            attempt = batch.attempt_of(index)
-            if progress:
-                progress.set(batch.id, index, attempt)
-            yield from self._task(index, attempt, surroundings)
-            surroundings.restore()
-            now = time.perf_counter()
-            if now - flushed_at >= FLUSH_S or self.encoder.nbytes > FLUSH_NBYTES:
-                yield from self._flush()
-                if self.is_cancelled():
-                    break
-                flushed_at = time.perf_counter()
-        if progress:
-            progress.set(batch.id, -1, 0)
-        yield from self._flush()
+            lane: Lane | None = batch.lane
+            attempt, before, split_begun = attempts.get(index, 0) if attempts else 0, None, now
+            while lane is not None:
+                stage = self.own if lane is batch.lane else self._stage(lane)
+                tried = self._attempt(stage, index, attempt, before)
+                kept = self._accept(stage, index, attempt, tried) if tried.failure is None else None
+                if kept is None:
+                    tried, kept = yield from self._after_failure(stage, index, attempt, tried, before, surroundings)
+                surroundings.restore()
+                now = clock()
+                lane = None if kept is None else stage.follower(tried.transition)
+                if lane is None or kept is None:
+                    self.slowest_s = max(self.slowest_s, now - split_begun)
+                else:
+                    attempt, before = 0, Before({**before.values, **kept} if before else kept, kept)
+                if now - self.flushed_at >= FLUSH_S or stage.encoder.sized_nbytes > FLUSH_NBYTES:
+                    yield from self._flush()
+                    if self.is_cancelled():
+                        return
+                    now = clock()
+            if now - begun >= HAND_BACK_S:
+                break
 
-    def _task(self, index: int, attempt: int, surroundings: _Surroundings) -> Iterator[Report]:
-        """Attempts until the task is done, or is for the driver to decide about."""
+    def _after_failure(
+        self, stage: Stage, index: int, attempt: int, tried: Attempt, before: Before | None, surroundings: Surroundings
+    ) -> Generator[Report, None, tuple[Attempt, Mapping[str, object] | None]]:
+        """Further attempts until the task is done, or is for the driver to decide about: then nothing is kept."""
         while True:
-            tried = self._attempt(index, attempt)
-            if tried.failure is None and self._accept(index, attempt, tried):
-                return
             assert tried.failure is not None
-            decision = after_failure(self.spec, attempt, tried.failure)
-            if isinstance(decision, Catch) and self._accept_caught(index, attempt, tried):
-                return
+            decision = after_failure(stage.spec, attempt, tried.failure)
+            if isinstance(decision, Catch):
+                kept = self._accept_caught(stage, index, attempt, tried)
+                if kept is not None:
+                    return tried, kept
             is_retried = isinstance(decision, RetryNow)
             row = self._row(index, attempt, tried, Status.FAILED)
+            lane = None if stage.is_own else stage.lane
             yield from self._flush()
-            yield AttemptFailed(self.batch.id, index, attempt, tried.failure, row, is_retried)
+            yield AttemptFailed(self.batch.id, index, attempt, tried.failure, row, is_retried, lane=lane)
             if not is_retried:
-                return
+                return tried, None
             surroundings.restore()
             attempt += 1
-            if self.session.progress:
-                self.session.progress.set(self.batch.id, index, attempt)
+            tried = self._attempt(stage, index, attempt, before)
+            kept = self._accept(stage, index, attempt, tried) if tried.failure is None else None
+            if kept is not None:
+                return tried, kept
 
-    def _attempt(self, index: int, attempt: int) -> _Attempt:
+    def _attempt(self, stage: Stage, index: int, attempt: int, before: Before | None) -> Attempt:
         """Runs the step's code once. Nothing that it raises gets out."""
-        session, node = self.session, self.node
-        binding = TaskBinding(self.context, index, attempt)
+        session, clock = self.session, time.perf_counter
+        binding = TaskBinding(stage.context, index, attempt, before)
         flow = instance_of(session.bound, binding)
-        lap = self.batch.lap
+        if session.progress:
+            session.progress.set(self.batch.id, index, attempt, *stage.progress)
         current._enter(  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
-            TaskContext(session.run_context, node.name, lambda: self.lineage.view.task_id(TaskKey(node.name, index, lap)), attempt)
+            TaskContext(session.run_context, stage.lane.step, binding.task_id, attempt)
         )
         if self.capture:
             self.capture.begin()
-        tried = _Attempt(time.time_ns() // 1000)
-        begun = time.perf_counter()
+        tried = Attempt(time.time_ns() // 1000)
+        begun = clock()
         try:
             if self.batch.fallback_for is not None:
-                self._fall_back(tried, self.batch.fallback_for)
+                self._fall_back(stage, tried, self.batch.fallback_for)
             else:
-                self._call(flow, index)
-                tried.transition = binding.taken
-                check_taken(node, binding.taken)
-                self._check_width(binding.taken)
+                self._call(stage, flow, index)
+                taken = tried.transition = binding.taken
+                check_taken(stage.node, taken)
+                if taken is not None and taken.count:
+                    self._check_width(stage, taken.count)
         except SystemExit as exit_:
             tried.transition = binding.taken
-            tried.failure = self._exited(exit_, binding)
+            tried.failure = _exited(stage.node, exit_, binding.taken)
             if self.capture:
                 self.capture.repair()
         except BaseException as error:  # noqa: BLE001 - the fence around user code: whatever it raises is the task's failure
             tried.failure = failure_of(error)
             self._print_failure(flow, error)
-        tried.seconds = time.perf_counter() - begun
-        self._gather(tried, binding, flow, index)
+        tried.seconds = clock() - begun
+        self._gather(stage, tried, binding, flow, before)
         return tried
 
-    def _call(self, flow: Any, index: int) -> None:
-        arguments = (flow, Inputs(self.context, index)) if self.node.takes_inputs else (flow,)
-        if self.spec.timeout_s:
-            with Deadline(self.node.name, self.spec.timeout_s, can_end_process=not self.shared.is_inline):
-                self.function(*arguments)
+    def _call(self, stage: Stage, flow: Any, index: int) -> None:
+        arguments = (flow, Inputs(stage.context, index)) if stage.node.takes_inputs else (flow,)
+        if stage.spec.timeout_s:
+            with Deadline(stage.node.name, stage.spec.timeout_s, can_end_process=not self.shared.is_inline):
+                stage.function(*arguments)
         else:
-            self.function(*arguments)
+            stage.function(*arguments)
 
-    def _check_width(self, taken: Transition | None) -> None:
-        limit = self.shared.max_num_splits
-        if limit is not None and taken is not None and (taken.count or 0) > limit:
+    def _check_width(self, stage: Stage, count: int) -> None:
+        limit, node = self.shared.max_num_splits, stage.node
+        if limit is not None and count > limit:
             raise InvalidNextException(
-                f"Foreach in step '{self.node.name}' yielded {taken.count} child steps, which is more than the current maximum of {limit}. "
+                f"Foreach in step '{node.name}' yielded {count} child steps, which is more than the current maximum of {limit}. "
                 "Raise it with --max-num-splits, or leave that out.",
-                line=self.node.next_line or self.node.line,
-                file=self.node.file,
+                line=node.next_line or node.line,
+                file=node.file,
             )
 
-    def _exited(self, exit_: SystemExit, binding: TaskBinding) -> Failure | None:
-        """`sys.exit(0)` ends a step like a return; everything else is a failed attempt."""
-        if exit_.code not in (None, 0):
-            return failure_of(exit_)
-        try:
-            check_taken(self.node, binding.taken)
-        except Exception as error:  # noqa: BLE001 - a wrong transition, told as any other failure
-            return failure_of(error)
-        return None
-
-    def _fall_back(self, tried: _Attempt, failure: Failure) -> None:
+    def _fall_back(self, stage: Stage, tried: Attempt, failure: Failure) -> None:
         """No user code: the task's processes died, and `@catch` records that."""
         tried.is_caught = True
-        tried.transition = static_transition(self.node)
-        if self.spec.catch is not None and self.spec.catch.var:
-            tried.artifacts[self.spec.catch.var] = CaughtException(failure.message, FALLBACK_TYPE)
+        tried.transition = static_transition(stage.node)
+        if stage.spec.catch is not None and stage.spec.catch.var:
+            tried.artifacts[stage.spec.catch.var] = CaughtException(failure.message, FALLBACK_TYPE)
 
-    def _gather(self, tried: _Attempt, binding: TaskBinding, flow: Any, index: int) -> None:
+    def _gather(self, stage: Stage, tried: Attempt, binding: TaskBinding, flow: Any, before: Before | None) -> None:
         """Collects what the attempt stores. Comparing inherited values may meet ones that cannot be encoded any more."""
         try:
             tried.artifacts.update(binding.stored(flow, self.read_only))
@@ -247,53 +241,56 @@ class _BatchRunner:
         taken = tried.transition
         if taken is not None and taken.items is not None:
             tried.artifacts[ITEMS] = taken.items
-        if self.batch.lap > 0:
-            self._flatten(tried, index)
-        if self.spec.catch is not None and self.spec.catch.var and not tried.is_caught:
-            tried.artifacts[self.spec.catch.var] = None
+        if stage.lane.lap > 0:
+            self._flatten(stage, tried, binding.index, before)
+        if stage.spec.catch is not None and stage.spec.catch.var and not tried.is_caught:
+            tried.artifacts[stage.spec.catch.var] = None
 
-    def _flatten(self, tried: _Attempt, index: int) -> None:
+    def _flatten(self, stage: Stage, tried: Attempt, index: int, before: Before | None) -> None:
         """A later lap repeats what earlier laps stored, by reference."""
-        before = self.lineage.view.find(self.node.name, index, self.batch.lap - 1)
-        if before is None:
+        if before is not None:
+            tried.artifacts = {**before.row, **tried.artifacts}
             return
-        for name in self.session.reader.names(before, index):
+        found = self.lineage.view.find(stage.lane.step, index, stage.lane.lap - 1)
+        if found is None:
+            return
+        for name in self.session.reader.names(found, index):
             if name not in tried.artifacts:
-                artifact = self.session.reader.artifact(before, index, name)
+                artifact = self.session.reader.artifact(found, index, name)
                 if artifact is not None:
-                    tried.artifacts[name] = artifact.owned_by(before.run)
+                    tried.artifacts[name] = artifact.owned_by(found.run)
 
-    def _accept(self, index: int, attempt: int, tried: _Attempt) -> bool:
-        """Takes the finished attempt into the next report. False when it failed at the last moment: an artifact cannot be stored."""
-        status = Status.CAUGHT if tried.is_caught else Status.OK
+    def _accept(self, stage: Stage, index: int, attempt: int, tried: Attempt) -> Mapping[str, object] | None:
+        """Takes the finished attempt into the next report, and returns what later tasks of the same go see of it. None when it failed at
+        the last moment: an artifact cannot be stored."""
         try:
-            if self.is_lone:
-                self.pending.rows.append(self._row(index, attempt, tried, status))
-            else:
-                self._add(index, attempt, tried, status)
+            if stage.is_lone:
+                row = self._row(index, attempt, tried, Status.CAUGHT if tried.is_caught else Status.OK)
+                stage.add_row(index, tried, row)
+                return row.artifacts
+            spans = self.capture.end() if self.capture else _NO_SPANS
+            return stage.add(index, attempt, tried, spans)
         except ArtifactUnserializable as error:
             tried.failure = failure_of(error)
             self._print_failure(None, error)
-            return False
-        self._note(index, tried, status)
-        return True
+            return None
 
-    def _accept_caught(self, index: int, attempt: int, tried: _Attempt) -> bool:
+    def _accept_caught(self, stage: Stage, index: int, attempt: int, tried: Attempt) -> Mapping[str, object] | None:
         """`@catch` swallows the failure: the task is done with what it stored so far."""
-        failure, catch = tried.failure, self.spec.catch
+        failure, catch = tried.failure, stage.spec.catch
         if failure is None or catch is None:
-            return False
+            return None
         if catch.print_exception:
             text = (failure.traceback or failure.message).rstrip().replace("\n", "\n>  ")
-            print(f"@catch caught an exception from <flow {self.shared.record.flow} step {self.node.name}>\n>  {text}", file=sys.stderr)  # noqa: T201
-        tried.transition = static_transition(self.node)
+            print(f"@catch caught an exception from <flow {self.shared.record.flow} step {stage.node.name}>\n>  {text}", file=sys.stderr)  # noqa: T201
+        tried.transition = static_transition(stage.node)
         tried.is_caught = True
         if catch.var:
             tried.artifacts[catch.var] = CaughtException.of(failure)
         if failure.kind is FailureKind.ARTIFACT:
             tried.artifacts = {name: value for name, value in tried.artifacts.items() if self._can_store(name, value)}
         tried.failure = None
-        return self._accept(index, attempt, tried)
+        return self._accept(stage, index, attempt, tried)
 
     def _can_store(self, name: str, value: Any) -> bool:
         try:
@@ -302,42 +299,10 @@ class _BatchRunner:
             return False
         return True
 
-    def _add(self, index: int, attempt: int, tried: _Attempt, status: Status) -> None:
-        begin, end = self.capture.end() if self.capture else ((0, 0), (0, 0))
-        self.encoder.add(
-            index,
-            attempt,
-            tried.started_us,
-            tried.seconds,
-            status,
-            0,
-            begin[0],
-            end[0],
-            begin[1],
-            end[1],
-            tried.artifacts,
-        )
-
-    def _note(self, index: int, tried: _Attempt, status: Status) -> None:
-        pending, transition = self.pending, tried.transition
-        pending.indices.append(index)
-        pending.busy_s += tried.seconds
-        pending.slowest_s = max(pending.slowest_s, tried.seconds)
-        pending.caught += status is Status.CAUGHT
-        if self.node.is_switch and transition is not None:
-            pending.targets.append(transition.targets[0])
-        if self.node.is_foreach and transition is not None:
-            pending.counts.append(transition.count or 0)
-
-    def _row(self, index: int, attempt: int, tried: _Attempt, status: Status) -> Row:
+    def _row(self, index: int, attempt: int, tried: Attempt, status: Status) -> Row:
         """The whole record of an attempt: of a lone task, or of one that failed."""
-        stored: dict[str, Artifact] = {}
-        for name, value in tried.artifacts.items():
-            try:
-                stored[name] = self.session.blobs.put(name, value, tables_as_files=True)
-            except ArtifactUnserializable:
-                if status is not Status.FAILED:
-                    raise
+        is_failed = status is Status.FAILED
+        stored = self.session.blobs.put_all(tried.artifacts, tables_as_files=True, skips_unserializable=is_failed)
         span: LogSpan | None = self.capture.span() if self.capture else None
         return Row(
             status=status,
@@ -353,25 +318,14 @@ class _BatchRunner:
         )
 
     def _flush(self) -> Iterator[Report]:
-        """The report of what is done since the last one."""
-        pending = self.pending
-        if not pending.indices:
-            return
-        columns = None
-        if not self.is_lone:
-            columns = self.encoder.flush(os.getpid(), self.session.node, self.capture.name if self.capture else None)
-        self.pending = _Pending()
-        yield RowsDone(
-            batch_id=self.batch.id,
-            indices=IndexSet.of(pending.indices),
-            rows=tuple(pending.rows),
-            columns=columns,
-            taken=_taken(pending.targets) if self.node.is_switch else None,
-            counts=tuple(pending.counts) if self.node.is_foreach else None,
-            busy_s=pending.busy_s,
-            slowest_s=pending.slowest_s,
-            caught=pending.caught,
-        )
+        """The reports of what is done since the last ones: in the graph's order, so that what follows from a task is told after it."""
+        now = time.perf_counter()
+        spent_s, self.flushed_at = now - self.flushed_at, now
+        slowest_s, self.slowest_s = self.slowest_s, 0.0
+        log = self.capture.name if self.capture else None
+        stages = [self.own] if len(self.stages) == 1 else sorted(self.stages.values(), key=lambda stage: stage.order)
+        for stage in stages:
+            yield from stage.report(self.batch.id, self.session.node, log, spent_s, slowest_s)
 
     def _print_failure(self, flow: Any, error: BaseException) -> None:
         if self.capture:
@@ -381,47 +335,12 @@ class _BatchRunner:
             describe(error)
 
 
-def _taken(targets: list[str]) -> Taken:
-    names = tuple(dict.fromkeys(targets))
-    if len(names) == 1:
-        return Taken(names)
-    code = {name: number for number, name in enumerate(names)}
-    return Taken(names, bytes(code[target] for target in targets))
-
-
-class _Surroundings:
-    """The process as a task finds it: environment and directory. What one task changes, the next does not see."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._outside = dict(os.environ)
-        os.environ.update(environment)
-        self._environ = dict(os.environ)
-        self._raw = dict(_raw_environ())
-        self._cwd = os.getcwd()
-
-    def restore(self) -> None:
-        if _raw_environ() != self._raw:
-            _set_environ(self._environ)
-        try:
-            has_moved = os.getcwd() != self._cwd
-        except OSError:
-            has_moved = True
-        if has_moved:
-            with suppress(OSError):
-                os.chdir(self._cwd)
-
-    def leave(self) -> None:
-        self.restore()
-        if self._environ != self._outside:
-            _set_environ(self._outside)
-
-
-def _raw_environ() -> Any:
-    """The dictionary under os.environ: comparing it costs 1 us, comparing os.environ itself (which decodes) 30 us, per task."""
-    return getattr(os.environ, "_data", os.environ)
-
-
-def _set_environ(wanted: dict[str, str]) -> None:
-    for name in [name for name in os.environ if name not in wanted]:
-        del os.environ[name]
-    os.environ.update(wanted)
+def _exited(node: Node, exit_: SystemExit, taken: Transition | None) -> Failure | None:
+    """`sys.exit(0)` ends a step like a return; everything else is a failed attempt."""
+    if exit_.code not in (None, 0):
+        return failure_of(exit_)
+    try:
+        check_taken(node, taken)
+    except Exception as error:  # noqa: BLE001 - a wrong transition, told as any other failure
+        return failure_of(error)
+    return None

@@ -62,8 +62,9 @@ class SplitBatchesLoseTheirTail(SimulatedScheduler):
 
     def _batch_ended(self, event: BatchEnded):
         flight = self.flights.get(event.batch_id)
-        if flight is not None and 1 < len(flight.open) < len(flight.batch.indices):
-            self._close(flight, IndexSet.single(flight.open[-1]))
+        lane = flight.batch.lane if flight is not None else None
+        if flight is not None and 1 < len(flight.open_in(lane)) < len(flight.batch.indices):
+            self._close(flight, lane, IndexSet.single(flight.open[lane][-1]))
         super()._batch_ended(event)
 
 
@@ -90,12 +91,11 @@ class FreshnessStopsAtJoins(SimulatedScheduler):
 class ChargesTheNeighbours(SimulatedScheduler):
     """Everyone in a lost batch pays for it."""
 
-    def _hand_back(self, flight, indices, why):
+    def _hand_back(self, flight, lane, indices, why):
         if "another task's fault" in why:
-            state = self.states[flight.batch.step]
             for index in indices:
-                state.troubles[index, flight.batch.lap] = Trouble(attempt=flight.batch.attempt_of(index) + 1)
-        super()._hand_back(flight, indices, why)
+                self.states[lane.step].troubles[index, lane.lap] = Trouble(attempt=flight.batch.attempt_of(index) + 1)
+        super()._hand_back(flight, lane, indices, why)
 
 
 class LaunchesAfterAFailure(SimulatedScheduler):
@@ -113,10 +113,10 @@ class LaunchesTwiceAfterAHandBack(SimulatedScheduler):
     def _batch_ended(self, event: BatchEnded):
         flight = self.flights.get(event.batch_id)
         if flight is not None and flight.open:
-            given_back = flight.batch.indices
             self._land(event.batch_id)
-            self._close(flight, flight.open)
-            self._hand_back(flight, given_back, "handed back")
+            for lane, indices in dict(flight.open).items():
+                self._close(flight, lane, indices)
+            self._hand_back(flight, flight.batch.lane, flight.batch.indices, "handed back")
 
 
 class AdoptsAtAWrongBase(SimulatedScheduler):
@@ -172,26 +172,52 @@ class BelievesZombies(SimulatedScheduler):
     def _complete(self, event: Completed):
         flight = self.flights.get(event.batch_id)
         super()._complete(event)
-        if flight is not None and flight.open and not set(flight.open) & set(event.segment.indices):
+        if flight is not None and flight.open and flight.holder_of(event.segment.indices[0]) is None:
             self._settle(list(self.frontier.after(event.segment, event.segment.indices, True)) if event.slowest_s else [])
 
 
 class RetriesForEver(SimulatedScheduler):
     """An attempt that fails is not counted."""
 
-    def _charge(self, flight, index, attempt, failure, now):
-        super()._charge(flight, index, 0, failure, now)
+    def _charge(self, flight, lane, index, attempt, failure, now):
+        super()._charge(flight, lane, index, 0, failure, now)
 
 
 class RetriesTheSuspectInCompany(SimulatedScheduler):
     """What killed a worker shares its next one with others."""
 
     def _retry(self, retry):
-        key = (retry.task.index, retry.task.kind.lap)
+        key = (retry.task.indices[0], retry.task.kind.lap)
         troubles = self.states[retry.step].troubles
         if key in troubles:
             troubles[key] = replace(troubles[key], is_alone=False)
         super()._retry(retry)
+
+
+class QueuesWhatABatchPerformsItself(SimulatedScheduler):
+    """What follows in the same go is launched by the scheduler, too."""
+
+    def _settle(self, ready, flight=None):
+        super()._settle(ready, None)
+
+
+class ForgetsWhatAWorkerWentOnTo(SimulatedScheduler):
+    """A batch that ends hands back its own tasks only."""
+
+    def _batch_ended(self, event: BatchEnded):
+        flight = self.flights.get(event.batch_id)
+        if flight is not None:
+            for lane, indices in dict(flight.open).items():
+                if lane != flight.batch.lane:
+                    self._close(flight, lane, indices)
+        super()._batch_ended(event)
+
+
+class ChargesWhatHasNotBegun(SimulatedScheduler):
+    """The death of a task that follows is put down to the one before, whose report was lost."""
+
+    def _blame(self, flight, blamed, event, now):
+        super()._blame(flight, blamed, replace(event, suspect_step=blamed[0].step, suspect_lap=blamed[0].lap), now)
 
 
 class RerunsNothing(SimulatedScheduler):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from random import Random
 
 from rayflow.engine import Scheduler
+from rayflow.engine.chains import goes_on
 from rayflow.engine.invariants import check
 from rayflow.engine.retry import MAX_LOSSES
 from rayflow.engine.steps import StepState
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
 from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
-from rayflow.model.indexes import IndexSet
+from rayflow.model.indexes import IndexSet, Lane
 from rayflow.model.records import Failure, FailureKind, Outcome, Segment
 from rayflow.model.spec import StepSpec
 
@@ -45,6 +46,9 @@ class Sized:
     def _batch_size(self, state: StepState) -> int:
         return 1 if state.spec.is_isolated else self.sizes.choice((1, 1, 2, 3, 8))
 
+    def _may_go_on(self, state: StepState) -> bool:
+        return state.can_go_on and self.sizes.random() < 0.6
+
 
 class SimulatedScheduler(Sized, Scheduler):
     """The scheduler under test."""
@@ -55,8 +59,20 @@ class Job:
     """A batch that a simulated worker performs."""
 
     batch: Batch
-    left: list[int]
+    open: dict[Lane, list[int]]
     is_freed: bool = False
+
+    @property
+    def left(self) -> list[tuple[Lane, int]]:
+        return [(lane, index) for lane, indices in self.open.items() for index in indices]
+
+    def close(self, lane: Lane, indices: list[int]) -> None:
+        self.open[lane] = [index for index in self.open[lane] if index not in indices]
+        if not self.open[lane]:
+            del self.open[lane]
+
+    def attempt_of(self, lane: Lane, index: int) -> int:
+        return self.batch.attempt_of(index) if lane == self.batch.lane else 0
 
 
 EXCEPTION = Failure(FailureKind.EXCEPTION, "boom", type="builtins.ValueError")
@@ -109,8 +125,9 @@ class Driver:
         self.trace += [repr(event), *map(repr, commands)]
         check(self.scheduler)
         self.obey(commands)
-        open_tasks = {id: set(flight.open) for id, flight in self.scheduler.flights.items()}
-        assert open_tasks == {id: set(job.left) for id, job in self.jobs.items()}, "scheduler and workers disagree"
+        open_tasks = {id: {lane: set(open) for lane, open in flight.open.items()} for id, flight in self.scheduler.flights.items()}
+        known = {id: {lane: set(open) for lane, open in job.open.items()} for id, job in self.jobs.items()}
+        assert open_tasks == known, "scheduler and workers disagree"
 
     def obey(self, commands: list[Command]) -> None:
         for command in commands:
@@ -130,6 +147,7 @@ class Driver:
         assert not self.is_ending and self.hopeless is None, f"launched {batch} although the run is ending"
         keys = [(batch.step, index, batch.lap) for index in batch.indices]
         assert len(set(keys)) == len(keys) and keys
+        assert not batch.goes_on or not any(key in self.alone for key in keys), "what is to run alone goes on"
         for key in keys:
             assert key not in self.run.values, f"{key} was launched although it is done"
             causes = self.run.causes(key, batch.parent)
@@ -142,7 +160,24 @@ class Driver:
             assert len(keys) == 1 or key not in self.alone, f"{key} was to run alone"
             self.owed[key] += 1
             self.launches.append(key)
-        self.jobs[batch.id] = Job(batch, list(batch.indices))
+        self.jobs[batch.id] = Job(batch, {batch.lane: list(batch.indices)})
+
+    def go_on(self, job: Job, segment: Segment) -> None:
+        """The worker of a batch that goes on performs what its tasks lead to, as far as it may."""
+        graph = self.run.flow.graph
+        if not job.batch.goes_on:
+            return
+        for position, index in enumerate(segment.indices):
+            target = segment.taken.at(position) if segment.taken else (*graph[segment.step].targets, "")[0]
+            if not target or not goes_on(graph, self.specs, segment.step, target):
+                continue
+            lane = Lane(target, segment.lap + 1 if target == segment.step else 0, segment.step)
+            key = (lane.step, index, lane.lap)
+            assert self.charged.get(key, 0) == 0 and key not in self.alone, f"{key} was to be tried again by itself"
+            assert self.owed[key] == 0, f"{key} was launched twice"
+            self.owed[key] += 1
+            self.launches.append(key)
+            job.open.setdefault(lane, []).append(index)
 
     def reuse(self, segment: Segment) -> None:
         if self.origin is None:
@@ -192,7 +227,7 @@ class Driver:
         if not job.left:
             self.end(job)
         elif chance() < self.faults.fails and job.batch.fallback_for is None:
-            self.fail(job, self.rng.choice(job.left))
+            self.fail(job, *self.rng.choice(job.left))
         elif not job.is_freed and chance() < 0.1:
             self.free(job)
         elif not job.is_freed and chance() < self.faults.dies:
@@ -202,23 +237,27 @@ class Driver:
         elif chance() < self.faults.hands_back:
             self.end(job)
         else:
-            self.complete(job, self.rng.randint(1, len(job.left)))
+            lane = self.rng.choice(list(job.open))
+            self.complete(job, lane, self.rng.randint(1, len(job.open[lane])))
 
-    def complete(self, job: Job, count: int) -> None:
+    def complete(self, job: Job, lane: Lane, count: int) -> None:
         """Commits some of the batch, mostly as it was launched."""
-        done = job.left[:count] if self.rng.random() < 0.8 else self.rng.sample(job.left, count)
-        segment = self.commit(job.batch, IndexSet.of(done))
-        job.left = [index for index in job.left if index not in done]
-        event = Completed(job.batch.id, segment, slowest_s=1e-6)
+        left = job.open[lane]
+        done = left[:count] if self.rng.random() < 0.8 else self.rng.sample(left, count)
+        assert self.scheduler.expects(job.batch.id, lane, IndexSet.of(done)), "an open task is not expected"
+        segment = self.commit(lane, IndexSet.of(done))
+        job.close(lane, done)
+        self.go_on(job, segment)
+        event = Completed(job.batch.id, segment, spent_s=1e-6 * count, slowest_s=1e-6)
         self.echoes.append(event)
         self.tell(event)
 
-    def commit(self, batch: Batch, indices: IndexSet) -> Segment:
-        keys = [(batch.step, index, batch.lap) for index in indices]
-        values = [self.run.value(key, batch.parent) for key in keys]
-        taken, counts = self.run.outcome(batch.step, batch.lap, values)
-        fanout = None if counts is None else self.scheduler.reserve(batch.step, indices, counts)
-        segment = Segment(batch.step, indices, batch.lap, batch.parent, taken, fanout, run=self.run.id, busy_s=1e-6 * len(indices))
+    def commit(self, lane: Lane, indices: IndexSet) -> Segment:
+        keys = [(lane.step, index, lane.lap) for index in indices]
+        values = [self.run.value(key, lane.parent) for key in keys]
+        taken, counts = self.run.outcome(lane.step, lane.lap, values)
+        fanout = None if counts is None else self.scheduler.reserve(lane.step, indices, counts)
+        segment = Segment(lane.step, indices, lane.lap, lane.parent, taken, fanout, run=self.run.id, busy_s=1e-6 * len(indices))
         self.run.commit(segment, values, is_reused=False)
         for key in keys:
             self.owed[key] -= 1
@@ -233,59 +272,61 @@ class Driver:
 
     def end(self, job: Job) -> None:
         del self.jobs[job.batch.id]
-        self.give_back(job, job.left)
+        self.give_back(job.left)
         self.echoes.append(BatchEnded(job.batch.id))
         self.tell(BatchEnded(job.batch.id))
 
-    def fail(self, job: Job, index: int) -> None:
+    def fail(self, job: Job, lane: Lane, index: int) -> None:
         """A task raises; the worker leaves the retry to the scheduler."""
-        key = (job.batch.step, index, job.batch.lap)
-        event = TaskFailed(job.batch.id, index, job.batch.attempt_of(index), EXCEPTION)
+        key = (lane.step, index, lane.lap)
+        event = TaskFailed(job.batch.id, index, job.attempt_of(lane, index), EXCEPTION, lane)
         self.echoes.append(event)
-        job.left.remove(index)
-        self.give_back(job, [index])
+        job.close(lane, [index])
+        self.give_back([(lane, index)])
         if not self.is_ending:
             self.charge(key, event.attempt)
         self.tell(event)
 
     def die(self, job: Job) -> None:
-        """A task takes its worker down; the progress word may name it."""
-        if self.rng.random() < 0.5 and len(job.left) > 1:
+        """A task takes its worker down; the progress word may name it, or one that follows it and is further than what was reported."""
+        if self.rng.random() < 0.5 and (len(job.left) > 1 or job.batch.goes_on):
             self.lose(job, DEATH)
             return
-        suspect = self.rng.choice(job.left)
-        is_exact = len(job.left) > 1 or self.rng.random() < 0.5
+        lane, suspect = self.rng.choice(job.left)
+        is_exact = len(job.left) > 1 or job.batch.goes_on or self.rng.random() < 0.5
+        is_ahead = job.batch.goes_on and self.rng.random() < 0.3
         del self.jobs[job.batch.id]
-        self.give_back(job, job.left)
-        key = (job.batch.step, suspect, job.batch.lap)
+        self.give_back(job.left)
+        key = (lane.step, suspect, lane.lap)
         if not self.is_ending:
-            if job.batch.fallback_for is not None:
+            if job.batch.fallback_for is not None or is_ahead:
                 self.uncharged(key)
             else:
-                self.charge(key, job.batch.attempt_of(suspect))
+                self.charge(key, job.attempt_of(lane, suspect))
                 self.alone.add(key)
-        event = BatchLost(job.batch.id, DEATH, suspect, job.batch.attempt_of(suspect), is_exact)
+        step = "ahead" if is_ahead else lane.step
+        event = BatchLost(job.batch.id, DEATH, suspect, job.attempt_of(lane, suspect), is_exact, step, lane.lap)
         self.echoes.append(event)
         self.tell(event)
 
     def lose(self, job: Job, failure: Failure) -> None:
         """The worker vanishes, and nobody knows why; a batch of one is to blame for its death, not for a loss."""
-        if len(job.left) == 1 and failure is DEATH:
+        if len(job.left) == 1 and failure is DEATH and not job.batch.goes_on:
             return
         del self.jobs[job.batch.id]
-        self.give_back(job, job.left)
-        if not self.is_ending:
-            for index in job.left:
-                self.uncharged((job.batch.step, index, job.batch.lap))
+        self.give_back(job.left)
+        for lane, indices in {} if self.is_ending else job.open.items():
+            for index in indices if failure is LOSS or len(indices) == 1 else ():
+                self.uncharged((lane.step, index, lane.lap), is_alone=len(indices) == 1)
         event = BatchLost(job.batch.id, failure)
         self.echoes.append(event)
         self.tell(event)
 
     # -- what is expected --------------------------------------------------------------------------------------------
 
-    def give_back(self, job: Job, indices: list[int]) -> None:
-        for index in indices:
-            self.owed[job.batch.step, index, job.batch.lap] -= 1
+    def give_back(self, tasks: list[tuple[Lane, int]]) -> None:
+        for lane, index in tasks:
+            self.owed[lane.step, index, lane.lap] -= 1
 
     def charge(self, key: Key, attempt: int) -> None:
         spec = self.specs[key[0]]
@@ -297,9 +338,10 @@ class Driver:
         elif self.hopeless is None:
             self.hopeless = key
 
-    def uncharged(self, key: Key) -> None:
+    def uncharged(self, key: Key, *, is_alone: bool = True) -> None:
         self.losses[key] += 1
-        self.alone.add(key)
+        if is_alone:
+            self.alone.add(key)
         if self.losses[key] > MAX_LOSSES and self.hopeless is None:
             self.hopeless = key
 

@@ -124,11 +124,11 @@ def test_a_task_is_done_once() -> None:
 def test_rows_of_a_batch_that_is_over_are_not_expected() -> None:
     bench = fanned(2)
     batch = bench.last("train")
-    before = bench.scheduler.expects(batch.id)
+    before = bench.scheduler.expects(batch.id, batch.lane, batch.indices)
 
     bench.tell(BatchLost(batch.id, LOST))
 
-    assert (before, len(bench.scheduler.expects(batch.id))) == (batch.indices, 0)
+    assert (before, bench.scheduler.expects(batch.id, batch.lane, batch.indices)) == (True, False)
 
 
 def test_a_freed_slot_is_used_while_the_rows_are_committed() -> None:
@@ -179,17 +179,34 @@ def test_a_suspect_that_is_handed_back_stays_alone() -> None:
     assert (bench.last("train").indices, bench.last("train").attempts) == (alone.indices, alone.attempts)
 
 
-def test_where_the_blame_is_not_exact_all_run_again_singly_and_uncharged() -> None:
+def test_what_is_lost_with_a_node_runs_again_together_and_uncharged() -> None:
     bench = fanned(100, slots=1)
     batch = batch_of(bench, 8)
-    begin = len(bench.batches["train"])
 
     bench.tell(BatchLost(batch.id, LOST, batch.indices[0]))
-    for _ in batch.indices:
-        bench.done("train")
 
-    again = bench.batches["train"][begin:-1]
-    assert [(list(b.indices), b.attempts) for b in again] == [([index], {}) for index in batch.indices]
+    again = bench.last("train")
+    assert (again.indices, again.attempts, again.goes_on) == (batch.indices, {}, False)
+
+
+def test_what_killed_a_worker_is_found_by_halving() -> None:
+    bench = fanned(1000, slots=1, specs={"train": StepSpec(Retry(1))})
+    batch = batch_of(bench, 8)
+    culprit, sizes = batch.indices[5], []
+
+    bench.tell(BatchLost(batch.id, DIED))
+    while len(bench.last("train").indices) > 1:
+        sizes.append(len(bench.last("train").indices))
+        if culprit in bench.last("train").indices:
+            bench.tell(BatchLost(bench.last("train").id, DIED))
+        else:
+            bench.done("train")
+    while culprit not in bench.last("train").indices:
+        bench.done("train")
+    bench.tell(BatchLost(bench.last("train").id, DIED))
+
+    assert (len(batch.indices), sizes) == (16, [8, 8, 4, 4, 2, 2])
+    assert bench.scheduler.states["train"].trouble(culprit, 0).attempt == 1
 
 
 def test_a_task_is_not_lost_for_ever() -> None:
@@ -294,7 +311,7 @@ def test_a_foreach_is_joined_once(splits: int) -> None:
     bench = fanned(splits, slots=2)
 
     while bench.scheduler.progress()["train"].done < splits:
-        for batch in [b for b in bench.batches["train"] if bench.scheduler.expects(b.id)]:
+        for batch in [b for b in bench.batches["train"] if b.id in bench.scheduler.flights]:
             bench.tell(Completed(batch.id, bench.segment(batch, batch.indices, (), None)))
             bench.tell(BatchEnded(batch.id))
 

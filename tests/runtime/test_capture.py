@@ -47,7 +47,7 @@ def captured(store, program: str, cap_nbytes: int = 1 << 20) -> list[tuple[str, 
     out, err = (
         store.read(LAYOUT.log(name, stream)).decode("utf-8", "replace") if _exists(store, name, stream) else "" for stream in ("out", "err")
     )
-    return [(out.encode()[begin[0] : end[0]].decode(), err.encode()[begin[1] : end[1]].decode()) for begin, end in spans]
+    return [(out.encode()[span[0] : span[1]].decode(), err.encode()[span[2] : span[3]].decode()) for span in spans]
 
 
 def _exists(store, name, stream):

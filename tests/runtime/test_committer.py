@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rayflow.catalog.journal import JournalReader, JournalWriter
@@ -9,7 +11,7 @@ from rayflow.catalog.ownership import take_epoch
 from rayflow.model.commands import Batch
 from rayflow.model.errors import RunFenced
 from rayflow.model.events import BatchEnded, BatchLost, Completed, TaskFailed
-from rayflow.model.indexes import EMPTY, IndexSet, TaskKey
+from rayflow.model.indexes import EMPTY, IndexSet, Lane, TaskKey
 from rayflow.model.layout import RunLayout
 from rayflow.model.records import Failure, FailureKind, Row, Status
 from rayflow.model.reports import AttemptFailed, BatchOver, RowsDone, WorkerDied
@@ -38,7 +40,7 @@ class World:
             run_id="1",
             epoch=epoch,
             reserve=lambda step, indices, counts: pytest.fail("nothing fans out here"),
-            expects=lambda batch_id: self.open.get(batch_id, EMPTY),
+            expects=lambda batch_id, lane, indices: set(indices) <= set(self.open.get(batch_id, EMPTY)),
             batches=self.batches,
             decides_final=lambda report: self.is_final,
         )
@@ -110,6 +112,33 @@ def test_rows_that_nobody_wants_any_more_are_not_journaled(world):
     committed = world.committer.commit()
 
     assert (committed.segments, committed.events, world.journal(), world.packs()) == ([], [], [], [])
+
+
+def test_what_a_refused_batch_says_later_is_refused_too(world):
+    world.launch(1, 0, 4)
+    world.open[1] = EMPTY
+    world.committer.take(world.split_rows(1, 0, 2), 0.0)
+    world.committer.commit()
+    world.open[1] = IndexSet.span(0, 4)
+
+    world.committer.take(replace(world.split_rows(1, 2, 4), lane=Lane("test", 0, "train")), 0.0)
+
+    assert world.committer.commit().segments == []
+
+
+def test_tasks_that_followed_in_the_same_go_have_segments_of_their_own(world):
+    world.launch(1, 0, 4)
+    then = Lane("test", 0, "train")
+
+    world.committer.take(world.split_rows(1, 0, 4), 0.0)
+    world.committer.take(replace(world.split_rows(1, 0, 4), lane=then), 0.0)
+    committed = world.committer.commit()
+
+    assert [(s.step, s.parent, s.indices) for s in committed.segments] == [
+        ("train", "start", IndexSet.span(0, 4)),
+        ("test", "train", IndexSet.span(0, 4)),
+    ]
+    assert {key.split("/packs/")[1].split("/")[0] for key in world.packs()} == {"train", "test"}
 
 
 def test_an_attempt_that_its_worker_retries_is_recorded_and_not_told(world):

@@ -34,7 +34,8 @@ class RowsEncoder:
         self._rows: list[tuple[int, int, int, float, str, int, int, int, int, int]] = []
         self._columns: dict[str, list[Any]] = {}
         self._raw: set[type] = {int, float, bool, type(None)}
-        self._sized_nbytes = 0
+        self.sized_nbytes = 0
+        """How much of `nbytes` is text, bytes and descriptions: what rows of a short time can become large by."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -42,7 +43,7 @@ class RowsEncoder:
     @property
     def nbytes(self) -> int:
         """About how many bytes a flush would give now."""
-        return len(self._rows) * (_ROW_NBYTES + 9 * len(self._columns)) + self._sized_nbytes
+        return len(self._rows) * (_ROW_NBYTES + 9 * len(self._columns)) + self.sized_nbytes
 
     def add(
         self,
@@ -57,9 +58,10 @@ class RowsEncoder:
         err_begin: int,
         err_end: int,
         artifacts: Mapping[str, object],
-    ) -> None:
-        """Adds the row of one attempt, with the artifacts that it stored: values, or descriptions of ones stored elsewhere.
-        Raises `ArtifactUnserializable`, or what `put` raises, and then has added nothing."""
+    ) -> Mapping[str, object]:
+        """Adds the row of one attempt, with the artifacts that it stored: values, or descriptions of ones stored elsewhere. Returns what
+        it keeps of them: plain scalars, and descriptions of everything else. Raises `ArtifactUnserializable`, or what `put` raises,
+        and then has added nothing."""
         raw = self._raw
         for value in artifacts.values():
             if type(value) not in raw:
@@ -71,6 +73,7 @@ class RowsEncoder:
         for name, value in artifacts.items():
             columns[name].append(value)
         rows.append((index, attempt, started_us, seconds, status, peak_nbytes, out_begin, out_end, err_begin, err_end))
+        return artifacts
 
     def flush(self, pid: int = 0, node: str = "", log: str | None = None) -> bytes:
         """The rows added since the last flush as one Arrow IPC stream of one record batch, and forgets them. `pid`, `node` and the
@@ -95,7 +98,7 @@ class RowsEncoder:
         batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
-        self._rows, self._columns, self._sized_nbytes = [], {}, 0
+        self._rows, self._columns, self.sized_nbytes = [], {}, 0
         return sink.getvalue().to_pybytes()
 
     def _column(self, name: str, values: list[Any]) -> tuple[Any, Any]:
@@ -117,7 +120,7 @@ class RowsEncoder:
             artifact = value
         elif kind is str or kind is bytes:
             if len(value) <= _RAW_NBYTES and (kind is bytes or _is_text(value)):
-                self._sized_nbytes += len(value)
+                self.sized_nbytes += len(value)
                 return value
             artifact = self._put_value(name, value)
         elif is_numpy_native(kind):
@@ -125,7 +128,7 @@ class RowsEncoder:
             return value
         else:
             artifact = self._put_value(name, value)
-        self._sized_nbytes += 100 + (len(artifact.inline) if artifact.inline is not None else 100)
+        self.sized_nbytes += 100 + (len(artifact.inline) if artifact.inline is not None else 100)
         return artifact
 
     def _make_room(self, artifacts: Mapping[str, object]) -> None:

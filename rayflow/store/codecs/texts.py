@@ -62,13 +62,20 @@ def decode(column: Any, missing: str) -> Any:
     if missing == "nan" and array.null_count:
         values[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
     if len(values) >= _REMEMBERED:
-        address = _address_of(values)
-        owner: Any = values
-        while isinstance(owner.base, np.ndarray):  # what views of it will refer to
-            owner = owner.base
-        alive = weakref.ref(owner, lambda _: _decoded.pop(address, None))
-        _decoded[address] = _Decoded(alive, values.copy(), array, missing)
+        _remember(values, array, missing)
     return values
+
+
+def _remember(values: Any, array: Any, missing: str) -> None:
+    address = _address_of(values)
+
+    def forget(_: object) -> None:
+        _decoded.pop(address, None)
+
+    owner = values
+    while isinstance(owner.base, np.ndarray):  # what views of it will refer to
+        owner = owner.base
+    _decoded[address] = _Decoded(weakref.ref(owner, forget), values.copy(), array, missing)
 
 
 def _known(values: Any) -> tuple[Any, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -81,6 +82,7 @@ def measured(options: Options, contenders: Contenders) -> Iterator[Findings]:
 def main(arguments: Sequence[str]) -> int:
     """0 when all that rayflow and raw Ray were to do was measured, else 1."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way out
     earlier = stored.read(options.compare) if options.compare else None
     _say("preparing: byte-compiling, and the environments of the peers")
     byte_compile(sys.executable)

@@ -51,6 +51,7 @@ PEERS = {
                 "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
                 "PREFECT_LOGGING_LEVEL": "ERROR",
+                "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             },
         ),
         Peer("Dagster", ("dagster",), "outputs (pickles), events in SQLite; no fsync of outputs", {"DAGSTER_HOME": "{place}"}),

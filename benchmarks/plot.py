@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from benchmarks.measures import RAYFLOW, Findings, Measure, sorted_by_first
@@ -42,9 +43,8 @@ def draw(path: str, facts: Mapping[str, str], findings: Findings) -> bool:
         axis.set_visible(False)
     for axis, panel in zip(axes.flat, shown, strict=False):
         _panel(axis, panel)
-    picture.suptitle(
-        "Medians, with the whole spread; " + ", ".join(f"{name} {value}" for name, value in facts.items()), fontsize=8, color=INK
-    )
+    title = "Medians, with the whole spread; " + ", ".join(f"{name} {value}" for name, value in facts.items())
+    picture.suptitle(textwrap.fill(title, 190), fontsize=8, color=INK)
     picture.savefig(path, dpi=110)
     plt.close(picture)
     return True

@@ -1,4 +1,4 @@
-"""What Ray has to find in the environment, and in its own modules, before a process starts a cluster or joins one of this machine.
+"""What Ray has to find in the environment, and in its own modules, before a process joins a cluster of this machine.
 
 On such a cluster everything listens on the loopback device alone. Otherwise Ray takes the address that this host has in its network: its
 ports are then open to others, and the cluster is lost when a laptop changes networks. What Ray read when it was imported (user code may
@@ -9,38 +9,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from importlib import import_module
 from typing import Any
 
-from rayflow.executors.keeper import LOOPBACK
-from rayflow.executors.warm import WarmCluster
+from rayflow.executors.local import LOOPBACK
+
+_AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN")
 
 
-@contextlib.contextmanager
-def own_environ(ray: Any, environ: Mapping[str, str]) -> Generator[None]:
-    """For starting a cluster whose processes have `environ`: put back afterwards."""
-    before = dict(os.environ)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Ray's children would compile their imports at every start
-    os.environ.update(environ)
-    try:
-        with _on_loopback(ray):
-            yield
-    finally:
-        for name in ("PYTHONDONTWRITEBYTECODE", *environ):
+class Admission:
+    """The token of a cluster, as this process shows it: Ray asks for it whenever it opens a connection."""
+
+    def __init__(self, token_path: str) -> None:
+        self._before = {name: os.environ.pop(name, None) for name in _AUTHENTICATION}
+        os.environ.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token_path})
+        reread_token()
+
+    def end(self) -> None:
+        """What was shown before is shown again."""
+        for name, value in self._before.items():
             os.environ.pop(name, None)
-            if name in before:
-                os.environ[name] = before[name]
-
-
-@contextlib.contextmanager
-def joined_environ(ray: Any, warm: WarmCluster) -> Generator[None]:
-    """For joining the warm cluster. The token stays, since Ray asks for it whenever it opens a connection."""
-    os.environ.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": warm.token_path})
-    os.environ.pop("RAY_AUTH_TOKEN", None)  # it would win
-    reread_token()
-    with _on_loopback(ray):
-        yield
+            if value is not None:
+                os.environ[name] = value
+        reread_token()
 
 
 def reread_token() -> None:
@@ -52,8 +44,8 @@ def reread_token() -> None:
 
 
 @contextlib.contextmanager
-def _on_loopback(ray: Any) -> Generator[None]:
-    """While a cluster is started or joined; once there, Ray knows its address."""
+def on_loopback(ray: Any) -> Generator[None]:
+    """While a cluster is joined; once there, Ray knows its address."""
     constants = ray._private.ray_constants
     before, os.environ[LOOPBACK] = constants.ENABLE_RAY_CLUSTER, "0"
     constants.ENABLE_RAY_CLUSTER = False

@@ -5,9 +5,7 @@
 It ends the cluster when it is told to (SIGTERM), when a process of the cluster dies, when no run has used it for the time asked for, and
 when the state file is not its own any more, since nobody could find the cluster then. If it is killed, its guard ends the cluster.
 
-It polls once a second and imports no Ray: 20 MB. `ray start --block` is Ray's own watch over its processes: it ends them when it
-is told to, or when one of them dies. Without monitor, dashboard agent port and log monitor, nothing of the cluster listens anywhere
-but on the loopback device (Ray's switch for that has the name of Windows, and holds on Linux too).
+It polls once a second and imports no Ray: 20 MB.
 """
 
 from __future__ import annotations
@@ -17,24 +15,17 @@ import fcntl
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from types import FrameType
 from typing import Any
 
-from rayflow.executors.guard import kill_bearers
-from rayflow.executors.scratch import Scratch
+from rayflow.executors.local import LocalCluster
 from rayflow.executors.signature import signature
 from rayflow.executors.warm import WarmCluster, versions
 
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Ray's variable: "0" lets it use 127.0.0.1, and is needed by whoever connects, too."""
 LOOK_S = 1.0
-_PATIENCE_S = 5.0
 
 
 class _Told(Exception):  # noqa: N818 - no error: SIGTERM
@@ -71,62 +62,25 @@ def main(text: str) -> None:
     asked = json.loads(text)
     signal.signal(signal.SIGTERM, _tell)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    scratch = Scratch()
-    process = subprocess.Popen(_command(asked, scratch.path), stdin=subprocess.DEVNULL, env=_environ(asked, scratch), cwd="/")
-    state = State(asked["paths"]["state"])
+    paths = asked["paths"]
+    cluster = LocalCluster(paths["token"], asked["num_cpus"], asked["num_gpus"], log=sys.stdout.buffer)
+    state = State(paths["state"])
     os.chdir("/")
     try:
-        address = _address(process, scratch.path)
-        state.write(_described(asked, address, scratch.path))
-        keep(process, asked, state)
+        while (address := cluster.address) is None:
+            pass
+        state.write(_described(asked, address, cluster.directory))
+        keep(cluster, asked, state)
     except _Told:
         pass
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         state.remove()
-        _end(process)
-        while kill_bearers(next(iter(scratch.environ.values()))):  # agents, and what user code detached
-            time.sleep(0.05)
-        scratch.end()
+        cluster.end(is_orderly=True)
 
 
 def _tell(_number: int, _frame: FrameType | None) -> None:
     raise _Told
-
-
-def _command(asked: dict[str, Any], directory: str) -> list[str]:
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--node-ip-address=127.0.0.1"]
-    command += [f"--temp-dir={directory}", "--include-dashboard=false", "--dashboard-agent-listen-port=0"]
-    command += ["--no-monitor", "--include-log-monitor=false", "--disable-usage-stats"]
-    if find_spec("grpc") is not None:  # then Ray starts its client server too, always at the same port
-        command.append(f"--ray-client-server-port={_free_port()}")
-    command += [f"--num-{kind}={asked[f'num_{kind}']}" for kind in ("cpus", "gpus") if asked[f"num_{kind}"] is not None]
-    return command
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def _environ(asked: dict[str, Any], scratch: Scratch) -> dict[str, str]:
-    """Ray's children would compile their imports at every start with PYTHONDONTWRITEBYTECODE."""
-    dropped = ("PYTHONDONTWRITEBYTECODE", "RAY_ADDRESS", "RAY_AUTH_TOKEN")
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": asked["paths"]["token"], LOOPBACK: "0"}
-    return {**kept, **own, **scratch.environ}
-
-
-def _address(process: subprocess.Popen[bytes], directory: str) -> str:
-    """Waits until Ray has written its address, which it does last."""
-    path = os.path.join(directory, "ray_current_cluster")
-    while process.poll() is None:
-        with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as file:
-            address = file.read().strip()
-            if address:
-                return address
-        time.sleep(0.05)
-    sys.exit(f"ray start ended with exit code {process.returncode}")
 
 
 def _described(asked: dict[str, Any], address: str, directory: str) -> WarmCluster:
@@ -171,24 +125,15 @@ class State:
                 os.unlink(self.path)
 
 
-def keep(process: subprocess.Popen[bytes], asked: dict[str, Any], state: State) -> None:
+def keep(cluster: LocalCluster, asked: dict[str, Any], state: State) -> None:
     """Returns when the cluster is to end, or has ended."""
     users = os.open(asked["paths"]["users"], os.O_RDWR | os.O_CREAT, 0o600)
     idleness, limit_s = Idleness(users, time.monotonic()), asked["idle_min"] * 60
-    while process.poll() is None and state.is_ours:
+    while not cluster.has_ended and state.is_ours:
         if limit_s and idleness.seconds(time.monotonic()) >= limit_s and idleness.take():
             print("Nobody used it for the time given: it ends.", flush=True)  # noqa: T201 - into the log
             return
         time.sleep(LOOK_S)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -14,16 +14,17 @@ import pickle
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rayflow.executors.deaths import death_of
 from rayflow.executors.entry import load_entry
-from rayflow.executors.guard import kill_bearers
-from rayflow.executors.progress import find_progress, read_progress
-from rayflow.executors.scratch import Scratch
+from rayflow.executors.local import LocalCluster
+from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
@@ -31,12 +32,12 @@ from rayflow.model.reports import BatchStarted, Report, WorkerDied
 from rayflow.model.spec import Resources
 
 if TYPE_CHECKING:
+    from rayflow.executors.connecting import Admission
     from rayflow.executors.warm import WarmCluster
 
 _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
 _WARM_UP_S = 5.0
-_PATIENCE_S = 2.0
 _LOOK_S = 1.0
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
@@ -50,10 +51,6 @@ class _Flight:
     work: Work
     generator: Any
     started: BatchStarted | None = None
-
-
-class _Unneeded(Exception):  # noqa: N818 - no error
-    """The executor was closed before its cluster was there."""
 
 
 @dataclass(eq=False)
@@ -97,16 +94,15 @@ class RayExecutor:
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
     _cluster: dict[str, float] = field(default_factory=dict[str, float])
     _closing: threading.Event = field(default_factory=threading.Event)
-    _scratch: Scratch | None = None
+    _own: LocalCluster | None = None
+    _admission: Admission | None = None
     _owns_connection: bool = False
     _watch: Watch = field(default_factory=Watch)
 
     def start(self) -> None:
-        """Begins to boot or join the cluster, in the background.
-
-        The thread stays until `close`: Ray's processes ask the kernel to be killed with their parent, and for that the *thread* which
-        started them is the parent.
-        """
+        """Begins to boot or join the cluster, in the background."""
+        if self.address is None and self.warm is None and not _is_connected():
+            self._own = LocalCluster(num_cpus=self.num_cpus, num_gpus=self.num_gpus)  # at once: importing Ray takes 0.3 s
         self._boot = threading.Thread(target=self._live, name="rayflow-ray", daemon=True)
         self._boot.start()
 
@@ -156,24 +152,27 @@ class RayExecutor:
             self._ready.set()
 
     def _init(self, ray: Any) -> None:
-        from rayflow.executors.connecting import joined_environ, own_environ, reread_token
+        from rayflow.executors.connecting import Admission, on_loopback, reread_token
 
-        if self._closing.is_set():
-            raise _Unneeded
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
         if self.address is not None:
             # Connecting does not enable token authentication by itself, while clusters that Ray starts expect it.
             os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
             reread_token()
             ray.init(address=self.address, **options)
-        elif self.warm is not None:
-            with joined_environ(ray, self.warm):
-                ray.init(address=self.warm.address, **options)
-        else:
-            self._scratch = Scratch()
-            with own_environ(ray, self._scratch.environ):
-                own = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, "include_dashboard": False, "_temp_dir": self._scratch.path}
-                ray.init(address="local", **own, **options)
+            return
+        address, token_path = (self.warm.address, self.warm.token_path) if self.warm is not None else self._own_address()
+        self._admission = Admission(token_path)
+        with on_loopback(ray):
+            ray.init(address=address, **options)
+
+    def _own_address(self) -> tuple[str, str]:
+        """Of the cluster for this run alone, and the path of its token, once it is there."""
+        assert self._own is not None
+        while (address := self._own.address) is None:
+            if self._closing.is_set():
+                raise ClusterFault("It was not needed any more.")
+        return address, self._own.token_path
 
     def _warm_up(self, ray: Any) -> None:
         """No-op tasks, so that workers start while the launcher still reads the flow. Waits for the first, unless others use all CPUs."""
@@ -243,16 +242,13 @@ class RayExecutor:
     def _died(self, flight: _Flight, fault: Exception) -> WorkerDied:
         batch, started = flight.work.batch, flight.started
         failure = _failure_of(fault)
-        word: tuple[int, int] | None = None
+        word: Progress | None = None
         if failure.kind is not FailureKind.LOST:
             if started is not None and started.progress and started.node == socket.gethostname():
                 word = read_progress(started.progress, batch.id)
             elif started is None:
                 word = find_progress(self.progress_dir, batch.id)
-            if word is None and len(batch.indices) == 1:
-                word = (batch.indices[0], batch.attempt_of(batch.indices[0]))
-        index, attempt = word if word is not None else (None, 0)
-        return WorkerDied(batch.id, failure, index, attempt, is_exact=word is not None)
+        return death_of(batch, failure, word)
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
         for flight in self._flights.values():
@@ -292,23 +288,13 @@ class RayExecutor:
         self._closing.set()
         if self._boot is None:
             return
-        self._end_boot(self._boot)
-        if self._scratch is None:
-            return
-        if self._boot.is_alive():
-            self._scratch.abandon()
-        else:
-            self._scratch.end()
-
-    def _end_boot(self, boot: threading.Thread) -> None:
-        """Waits for the thread to end the connection. Ray cannot give up a cluster that is still starting: its processes are killed as
-        they appear. Nor can it leave one that is gone: then nothing is waited for."""
-        is_gone = self.warm is not None and not self.warm.is_kept
-        deadline = time.monotonic() + _PATIENCE_S
-        while boot.is_alive() and not (is_gone or (not self._ready.is_set() and time.monotonic() >= deadline)):
-            if self._scratch is not None and not self._ready.is_set():
-                kill_bearers(next(iter(self._scratch.environ.values())))
-            boot.join(0.05)
+        is_lost = self.warm is not None and not self.warm.is_kept
+        if not is_lost:  # Ray cannot leave a cluster that is gone
+            self._boot.join()
+        if self._own is not None:
+            self._own.end(is_orderly=False)
+        if self._admission is not None:
+            self._admission.end()
 
     def _boot_message(self, fault: BaseException) -> str:
         said = f"{type(fault).__name__}: {fault}"
@@ -317,6 +303,12 @@ class RayExecutor:
         if self.warm is not None:
             return f"The warm cluster could not be joined: {said}. `rayflow down` drops it, and `--address local` does without it."
         return f"Ray could not be started on this machine: {said}. `--executor process` runs without it."
+
+
+def _is_connected() -> bool:
+    """Whether this process is on a cluster already."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
 
 
 def _slim(work: Work) -> Work:

@@ -20,7 +20,6 @@ import hashlib
 import json
 import os
 import platform
-import secrets
 import signal
 import socket
 import subprocess
@@ -30,6 +29,7 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, fields
 from typing import IO, Any
 
+from rayflow.executors.local import write_token
 from rayflow.executors.scratch import Scratch
 from rayflow.executors.signature import pid_namespace, pid_of
 from rayflow.model.errors import ClusterFault, UsageError
@@ -208,9 +208,7 @@ class Shelf:
             return False
 
     def _start(self, wanted: Wanted) -> WarmCluster:
-        with open(os.open(self.path("token"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(secrets.token_hex(32))
+        write_token(self.path("token"))
         asked = {**asdict(wanted), "paths": {kind: self.path(kind) for kind in ("state", "token", "users")}}
         with open(self.path("log"), "wb") as log:
             keeper = subprocess.Popen(

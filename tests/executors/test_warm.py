@@ -165,12 +165,23 @@ def test_idleness_is_counted_from_the_last_look_at_which_a_run_had_used_it(shelf
     os.close(users)
 
 
+class Kept:
+    """A process that stands for the cluster."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+
 def kept(shelf: Shelf, cluster: WarmCluster, process: subprocess.Popen[bytes], idle_min: float, monkeypatch) -> KeptState:
     """Keeps the process until it is to end."""
     monkeypatch.setattr("rayflow.executors.keeper.LOOK_S", 0.02)
     state = KeptState(shelf.path("state"))
     state.write(cluster)
-    keep(process, {"paths": {"users": shelf.path("users")}, "idle_min": idle_min}, state)
+    keep(Kept(process), {"paths": {"users": shelf.path("users")}, "idle_min": idle_min}, state)
     return state
 
 
@@ -198,7 +209,7 @@ def test_the_keeper_gives_up_when_the_state_is_anothers_and_leaves_it(shelf, clu
     state.write(cluster)
     write(shelf, replace(cluster, started_us=7))
 
-    keep(keeper, {"paths": {"users": shelf.path("users")}, "idle_min": 0}, state)
+    keep(Kept(keeper), {"paths": {"users": shelf.path("users")}, "idle_min": 0}, state)
     state.remove()
 
     assert (keeper.poll(), os.path.exists(shelf.path("state"))) == (None, True)

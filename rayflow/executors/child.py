@@ -11,7 +11,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import queue
-import secrets
 import signal
 import sys
 import threading
@@ -31,7 +30,7 @@ def main(argv: list[str]) -> None:
     entry_name, reading, writing = argv[0], int(argv[1]), int(argv[2])
     for descriptor in (reading, writing):
         os.set_inheritable(descriptor, False)
-    os.environ[_TOKEN] = f"{os.getpid()}-{secrets.token_hex(8)}"
+    os.environ[_TOKEN] = f"{os.getpid()}-{os.urandom(8).hex()}"
     faulthandler.enable()  # a crash says where, in the log of the task
     works: queue.SimpleQueue[Work] = queue.SimpleQueue()
     cancelled: set[int] = set()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -106,7 +105,7 @@ def write_token(path: str) -> str:
     """Writes a new token, which only this user can read. Returns the path."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
         os.fchmod(file.fileno(), 0o600)
-        file.write(secrets.token_hex(32))
+        file.write(os.urandom(32).hex())
     return path
 
 

@@ -11,7 +11,6 @@ import faulthandler
 import logging
 import os
 import pickle
-import secrets
 import signal
 import socket
 import sys
@@ -89,7 +88,7 @@ class RayExecutor:
     _ray: Any = None
     _perform: Any = None
     _perform_once: Any = None
-    _token: str = field(default_factory=lambda: secrets.token_hex(8))
+    _token: str = field(default_factory=lambda: os.urandom(8).hex())
     _flights: dict[Any, _Flight] = field(default_factory=dict[Any, _Flight])
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
     _cluster: dict[str, float] = field(default_factory=dict[str, float])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -32,7 +31,7 @@ class Scratch:
         self.path = tempfile.mkdtemp(prefix=_PREFIX)
         with open(os.path.join(self.path, _OWNER), "w", encoding="ascii") as file:
             file.write(signature(os.getpid()))
-        token = secrets.token_hex(16)
+        token = os.urandom(16).hex()
         # Several times: Ray's agents write their title over the first variables that they have, whichever those are.
         self.environ = {f"RAYFLOW_CLUSTER_{number}": token for number in range(4)}
         command = [sys.executable, "-I", "-S", guard.__file__, token, self.path]

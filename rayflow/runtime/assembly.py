@@ -54,7 +54,8 @@ def assemble(
     source = source_of(definition, record.code)
     if is_inline:
         register_inline(source, definition.flow_class)
-    with _progress_dir(record.run_id, is_inline=is_inline) as progress_dir, _loan(definition, settings) as loan:
+    calls_ray = _calls_ray_itself(settings)  # asked before our own executor imports it
+    with _progress_dir(record.run_id, is_inline=is_inline) as progress_dir, _loan(definition, settings, calls_ray) as loan:
         shared = Shared(
             root=store.url,
             record=record,
@@ -68,7 +69,8 @@ def assemble(
             is_inline=is_inline,
             progress_dir=progress_dir,
         )
-        crew = _crew(definition, settings, reporter, _ray(definition, settings, loan, progress_dir))
+        ray = _ray(definition, settings, loan, progress_dir, calls_ray)
+        crew = _crew(definition, settings, reporter, ray, may_begin_early=not (calls_ray or (ray and ray.address)))
         narrator = Narrator(reporter, store, view, definition.specs, is_inline=is_inline)
         try:
             yield Parts(crew, shared, narrator)
@@ -77,10 +79,10 @@ def assemble(
 
 
 @contextlib.contextmanager
-def _loan(definition: FlowDefinition, settings: Settings) -> Generator[Loan | None]:
+def _loan(definition: FlowDefinition, settings: Settings, calls_ray: bool) -> Generator[Loan | None]:
     """The warm cluster, where the run is to join it and there is one."""
     gains = settings.executor == "ray" or (settings.executor == "auto" and gains_from_cluster(definition.graph, definition.specs))
-    if settings.address or not settings.state_dir or not (gains or _calls_ray_itself(settings)):
+    if settings.address or not settings.state_dir or not (gains or calls_ray):
         yield None
         return
     from rayflow.executors.warm import Shelf
@@ -94,11 +96,11 @@ def _calls_ray_itself(settings: Settings) -> bool:
     return settings.executor == "auto" and "ray" in sys.modules
 
 
-def _ray(definition: FlowDefinition, settings: Settings, loan: Loan | None, progress_dir: str) -> RayExecutor | None:
+def _ray(definition: FlowDefinition, settings: Settings, loan: Loan | None, progress_dir: str, calls_ray: bool) -> RayExecutor | None:
     """The executor on Ray, where the run may use it. Its start begins here, before anything that is not needed for it."""
     address = None if settings.address == LOCAL else settings.address
     wants = settings.executor == "ray" or (
-        settings.executor == "auto" and bool(address or loan or _calls_ray_itself(settings) or needs_cluster(definition.specs))
+        settings.executor == "auto" and bool(address or loan or calls_ray or needs_cluster(definition.specs))
     )
     if not wants:
         return None
@@ -107,7 +109,8 @@ def _ray(definition: FlowDefinition, settings: Settings, loan: Loan | None, prog
     return ray
 
 
-def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, ray: RayExecutor | None) -> Crew:
+def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, ray: RayExecutor | None, *, may_begin_early: bool) -> Crew:
+    """`may_begin_early`: child processes may perform what is ready before Ray is there."""
     process: ProcessExecutor | None = None
     inline: InlineExecutor | None = None
     cpus = min(cpu_count(), settings.max_workers or cpu_count())
@@ -121,7 +124,7 @@ def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, ra
         case "ray":
             pass
         case "auto":
-            if ray is None or not (ray.address or _calls_ray_itself(settings)):
+            if ray is None or may_begin_early:
                 process = ProcessExecutor(ENTRY, cpus)
         case other:
             raise UsageError(f"There is no executor {other!r}. Choose auto, ray, process or inline.")

@@ -158,7 +158,7 @@ def _new_record(definition: FlowDefinition, settings: Settings, store: Store) ->
     facts = {
         "python_version": platform.python_version(),
         "rayflow_version": __version__,
-        "platform": platform.platform(),
+        "platform": f"{platform.system()}-{platform.release()}-{platform.machine()}",  # platform.platform() starts a process for more
         "host": platform.node(),
         "argv": sys.argv,
         "executor": settings.executor,

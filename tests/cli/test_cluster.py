@@ -48,6 +48,32 @@ if __name__ == "__main__":
     Fan()
 """
 
+EARLY = """
+import os
+from rayflow import FlowSpec, resources, step
+
+
+class Early(FlowSpec):
+    @step
+    def start(self):
+        print("performed below", os.getppid())
+        raise ValueError("enough")
+        self.next(self.work)
+
+    @resources(memory=100)
+    @step
+    def work(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Early()
+"""
+
 
 class World:
     """A directory with the flow, and a state directory. All that is started here bears `mark` in its environment."""
@@ -131,6 +157,17 @@ def test_runs_share_the_cluster_that_up_keeps_and_leave_nothing_in_it(world: Wor
     assert told(world.rayflow("down")) == "The cluster is down.\n"
     assert world.running() == {}
     assert told(world.rayflow("down")) == "No cluster is up.\n"
+
+
+@pytest.mark.ray
+def test_a_step_that_needs_nothing_waits_for_no_cluster_and_a_boot_that_nobody_needs_leaves_nothing(world: World):
+    (world.path / "early.py").write_text(EARLY)
+    run = world.start("early.py", "run")
+
+    out, err = run.communicate(timeout=60)
+
+    assert (run.returncode, f"performed below {run.pid}" in out, "ValueError: enough" in err) == (1, True, True)
+    assert world.until(lambda: not world.running(), 5), world.running()
 
 
 def test_up_explains_itself(world: World):

@@ -1,4 +1,5 @@
-"""A large foreach as a whole process, start included: nothing is running beforehand, each starts a cluster of its own.
+"""A large foreach as a whole process, start included: nothing is running beforehand, and rayflow
+chooses by itself whether it starts Ray or performs the splits in local processes.
 
 Raw Ray would take too long, and more memory than there is: its time and its driver's memory are extrapolated from fewer tasks. Afterwards a
 hundred of rayflow's splits are read, each by its own path.

@@ -191,16 +191,17 @@ def test_a_small_flow_is_measured_and_its_records_say_that_nothing_was_repeated(
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(300)
 def test_the_harness_measures_rayflow_beside_ray(tmp_path: Path):
-    names = ["trivial:200", "scheduler", "newest:5"]
+    names = ["few:50", "newest:5"]
     options = ["--rounds", "1", "--peers", "none", "--json", str(tmp_path / "found.json")]
 
-    subprocess.run([sys.executable, "-m", "benchmarks", *names, *options], cwd=REPO, check=True, timeout=110)
+    subprocess.run([sys.executable, "-m", "benchmarks", *names, *options], cwd=REPO, check=True, timeout=280)
 
     found = stored.read(str(tmp_path / "found.json")).findings
     assert found.left_out == []
-    assert {each.key.contender for each in found.measures if each.key.case == "200 trivial"} >= {"rayflow", "raw Ray", "Ray Data"}
-    assert {each.key.benchmark for each in found.measures} == {"fanout", "scheduler", "client"}
+    assert {each.key.contender for each in found.measures if each.key.case == "50 trivial"} == {"rayflow", "raw Ray"}
+    assert {each.key.benchmark for each in found.measures} == {"fanout", "client"}
 
 
 @pytest.mark.nightly

@@ -40,6 +40,8 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/executors/child.py": "the token by which what user code detached is found when a child ends",
     "rayflow/executors/process.py": "a child gets this process's environment, less PYTHONDONTWRITEBYTECODE",
     "rayflow/executors/ray.py": "Ray is configured by its environment alone: authentication, bytecode of its children",
+    "rayflow/executors/connecting.py": "the same, while a cluster is joined",
+    "rayflow/executors/local.py": "the environment of a cluster that is started here",
 }
 
 NAMES_THAT_SAY_IT = {
@@ -57,6 +59,7 @@ NAMES_THAT_SAY_IT = {
 MAY_PRINT = {
     "rayflow/runtime/worker.py": "into the task's own output: it failed, or @catch swallowed it",
     "rayflow/runtime/failures.py": "the traceback, into the task's own output",
+    "rayflow/executors/keeper.py": "into the log of the process that keeps the warm cluster",
 }
 
 

@@ -36,8 +36,8 @@ def shared_options() -> list[click.Option]:
         click.Option(
             ["--executor"],
             type=click.Choice(EXECUTORS),
-            help="Who performs the tasks. auto: child processes, and Ray for @resources or where `rayflow up` keeps it; ray: Ray alone; "
-            "process: child processes alone; inline: this very process.",
+            help="Who performs the tasks. auto: child processes, and Ray for @resources, long fan-outs, or where `rayflow up` keeps it; "
+            "ray: Ray alone; process: child processes alone; inline: this very process.",
         ),
         click.Option(
             ["--address"],

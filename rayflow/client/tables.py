@@ -42,13 +42,15 @@ def table_of_step(lineage: Lineage, step: str, names: Sequence[str] = ()) -> Any
     """The done tasks of a step as a `pyarrow.Table`: see `Step.table`."""
     import pyarrow as pa
 
+    from rayflow.store.packs import arrays
+
     segments = lineage.view.steps[step].all if step in lineage.view.steps else []
     places = sorted((index, segment.lap) for segment in segments for index in segment.indices)
     row_of = {place: row for row, place in enumerate(places)}
     parts = [_Part(segment, segment.indices.values, [row_of[index, segment.lap] for index in segment.indices]) for segment in segments]
     columns: dict[str, Any] = dict(_frame_columns(lineage, step, [index for index, _ in places]))
     if lineage.graph[step].is_loop:
-        columns["lap"] = pa.array([lap for _, lap in places], pa.int64())
+        columns["lap"] = arrays.numbers([lap for _, lap in places])
     columns.update(_columns(lineage, parts, names, len(places)))
     return pa.table(columns)
 
@@ -210,7 +212,7 @@ def _stored(lineage: Lineage, part: _Part, name: str) -> tuple[Piece | None, lis
 
 def _repeated(keys: list[int], values: Any, wanted: list[int], name: str) -> Any:
     """The value of each key in `wanted`, which may name one key often: all splits inherit from one task."""
-    import pyarrow as pa
+    from rayflow.store.packs import arrays
 
     if keys == wanted:
         return values
@@ -220,17 +222,17 @@ def _repeated(keys: list[int], values: Any, wanted: list[int], name: str) -> Any
             f"and a table would repeat them. Read it from one of the tasks: task.data.{name}."
         )
     position_of = {key: position for position, key in enumerate(keys)}
-    return values.take(pa.array([position_of[key] for key in wanted], pa.int64()))
+    return values.take(arrays.numbers([position_of[key] for key in wanted]))
 
 
 def _split(part: _Part, column: Any, has: list[bool]) -> tuple[Piece | None, list[_Part]]:
-    import pyarrow as pa
+    from rayflow.store.packs import arrays
 
     if all(has):
         return (part.rows, column), []
     if not any(has):
         return None, [part]
-    return (_chosen(part.rows, has), column.filter(pa.array(has))), _rest(part, has)
+    return (_chosen(part.rows, has), column.filter(arrays.booleans(has))), _rest(part, has)
 
 
 def _chosen(values: Sequence[int], has: list[bool]) -> list[int]:
@@ -314,7 +316,7 @@ def _positions(reader: StoreReader, segment: Segment, indices: Sequence[int]) ->
 
 def _frame_columns(lineage: Lineage, step: str, indices: list[int]) -> list[tuple[str, Any]]:
     """A column of positions per foreach around the step, outermost first."""
-    import pyarrow as pa
+    from rayflow.store.packs import arrays
 
     graph = lineage.graph
     space = graph[step].space
@@ -322,7 +324,7 @@ def _frame_columns(lineage: Lineage, step: str, indices: list[int]) -> list[tupl
     while space != ROOT_SPACE:
         name = "index" if not columns else f"{space}.index"
         positions, parents = _located(lineage, space, indices)
-        columns.append((name, pa.array(positions, pa.int64())))
+        columns.append((name, arrays.numbers(positions)))
         space, indices = graph.parent_space(space), parents
     return columns[::-1]
 
@@ -363,6 +365,8 @@ def _is_described(column: Any) -> bool:
 def _in_row_order(pieces: list[Piece], name: str) -> Any:
     import pyarrow as pa
 
+    from rayflow.store.packs import arrays
+
     is_dense = all(isinstance(part, range) and part.step == 1 for part, _ in pieces)
     if is_dense:  # ranges of rows: putting them in order puts all rows in order
         pieces = sorted(pieces, key=lambda piece: piece[0][0] if piece[0] else 0)
@@ -380,7 +384,7 @@ def _in_row_order(pieces: list[Piece], name: str) -> Any:
     piece_of = [0] * len(rows)
     for position, row in enumerate(rows):
         piece_of[row] = position
-    return column.take(pa.array(piece_of, pa.int64()))
+    return column.take(arrays.numbers(piece_of))
 
 
 def _store_reader(lineage: Lineage) -> StoreReader:

@@ -20,8 +20,9 @@ Decisions. All reuse happens in `start`: what is ready later has a fresh input. 
 launches anything, and a resume that is killed loses none of it. Tasks that were lost with a node are repeated together, at most
 `MAX_LOSSES` times each; those of which one must have killed its worker, it is not known which, in halves until it is alone (singly, as
 it was once, 50,000 of them would have been 50,000 batches). A batch that goes on to the next steps of its tasks *claims* them when their
-inputs are committed: until then they are nobody's, so that a worker which is ahead of its reports can be lost at any time. What cannot go on ends the run with a reason; nothing waits for ever. A batch that does
-not end when it is killed is waited for one more grace period.
+inputs are committed: until then they are nobody's, so that a worker which is ahead of its reports can be lost at any time. What
+cannot go on ends the run with a reason; nothing waits for ever. A batch that does not end when it is killed is waited for one more grace
+period.
 
 Rejected. A task object per split (> 1 GB per million). Bitmaps of what is done (a byte per task that nobody reads). Sets of
 indices at static joins (60 bytes a task): one byte per index, counted up by `bytes.translate`, is 1 ns a task. Canonical

@@ -125,6 +125,11 @@ class Scheduler(Setbacks):
         return len(indices.intersection(flight.open_in(lane))) == len(indices)
 
     @property
+    def are_tasks_waiting(self) -> bool:
+        """Whether there are tasks that could run and have no slot."""
+        return bool(self._waiting)
+
+    @property
     def next_wakeup(self) -> float | None:
         """When `Ticked` is due at the latest: a retry's delay or a grace period is over. None when only events matter."""
         if self.is_finished:

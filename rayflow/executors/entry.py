@@ -20,3 +20,9 @@ def load_entry(name: str) -> Entry:
     """The entry function that "module:function" names."""
     module, _, function = name.partition(":")
     return getattr(import_module(module), function)
+
+
+def prepare_entry(name: str) -> None:
+    """Loads the entry, and what its module's function `prepare` (if it has one) says that a fan-out will need."""
+    module = import_module(name.partition(":")[0])
+    getattr(module, "prepare", lambda: None)()

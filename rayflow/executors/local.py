@@ -1,8 +1,8 @@
 """A Ray cluster of this machine, as a child process: a run's own, or the one that `keeper` keeps.
 
 It is `ray start --block`, Ray's own watch over its processes: it ends them when it is told to, or when one of them dies. Not `ray.init`,
-which starts a cluster from within: there a call into Ray holds the interpreter lock for seconds, in which the driver hears no report and
-no Ctrl-C, and a boot that nobody needs any more cannot be given up.
+which starts a cluster from within: such a boot cannot be given up when nobody needs it any more. (Drivers also seemed to stall while it
+went on; that Ray held the interpreter lock is a guess from where their threads stood.)
 
 Without monitor, log monitor and the agent's port, nothing of the cluster listens anywhere but on the loopback device (Ray's switch for that
 has the name of Windows, and holds on Linux too).

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rayflow.executors.deaths import death_of
-from rayflow.executors.entry import load_entry
+from rayflow.executors.entry import load_entry, prepare_entry
 from rayflow.executors.local import LocalCluster
 from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.model.errors import ClusterFault
@@ -177,6 +177,7 @@ class RayExecutor:
         """No-op tasks, so that workers start while the launcher still reads the flow. Waits for the first, unless others use all CPUs."""
         warm = ray.remote(_warm).options(num_cpus=1, max_retries=0)
         begun = [warm.remote(self.entry) for _ in range(max(1, min(4, int(self._cluster.get("CPU", 1)))))]
+        prepare_entry(self.entry)  # the driver will need the same, and has to wait anyway
         deadline = time.monotonic() + _WARM_UP_S
         while not self._closing.is_set() and time.monotonic() < deadline and not ray.wait(begun, num_returns=1, timeout=0.1)[0]:
             pass
@@ -344,7 +345,7 @@ def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterat
 
 
 def _warm(entry: str) -> None:
-    load_entry(entry)
+    prepare_entry(entry)
 
 
 def _cluster_words() -> Any:

@@ -70,7 +70,9 @@ def assemble(
             progress_dir=progress_dir,
         )
         ray = _ray(definition, settings, loan, progress_dir, calls_ray)
-        crew = _crew(definition, settings, reporter, ray, may_begin_early=not (calls_ray or (ray and ray.address)))
+        may_begin_early = not (calls_ray or (ray and ray.address))
+        spare = RayExecutor(ENTRY, progress_dir=progress_dir) if ray is None and _may_turn_long(definition, settings) else None
+        crew = _crew(definition, settings, reporter, (ray, spare), may_begin_early=may_begin_early)
         narrator = Narrator(reporter, store, view, definition.specs, is_inline=is_inline)
         try:
             yield Parts(crew, shared, narrator)
@@ -109,8 +111,22 @@ def _ray(definition: FlowDefinition, settings: Settings, loan: Loan | None, prog
     return ray
 
 
-def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, ray: RayExecutor | None, *, may_begin_early: bool) -> Crew:
-    """`may_begin_early`: child processes may perform what is ready before Ray is there."""
+def _may_turn_long(definition: FlowDefinition, settings: Settings) -> bool:
+    """Whether the flow has a fan-out, for which Ray may be started later."""
+    return settings.executor == "auto" and any(node.is_foreach for node in definition.graph)
+
+
+def _crew(
+    definition: FlowDefinition,
+    settings: Settings,
+    reporter: Reporter,
+    clusters: tuple[RayExecutor | None, RayExecutor | None],
+    *,
+    may_begin_early: bool,
+) -> Crew:
+    """`clusters`: the one that starts or has started, and the one that may be started later. `may_begin_early`: child processes may
+    perform what is ready before Ray is there."""
+    ray, spare = clusters
     process: ProcessExecutor | None = None
     inline: InlineExecutor | None = None
     cpus = min(cpu_count(), settings.max_workers or cpu_count())
@@ -136,6 +152,7 @@ def _crew(definition: FlowDefinition, settings: Settings, reporter: Reporter, ra
         process=process,
         ray=ray,
         inline=inline,
+        spare=spare,
         is_strict=settings.is_strict,
         warn=lambda text: reporter.tell(Warned(text)),
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 import struct
 import sys
 import tempfile
@@ -39,7 +38,7 @@ class Capture:
     """The output of one worker for one step. `sizes` tells where the two files end now."""
 
     def __init__(self, store: Store, layout: RunLayout, step: str, cap_nbytes: int) -> None:
-        self.name = f"{step}/w{os.getpid()}-{secrets.token_hex(3)}"
+        self.name = f"{step}/w{os.getpid()}-{os.urandom(3).hex()}"
         self._store = store
         self._layout = layout
         self._cap_nbytes = cap_nbytes
@@ -49,6 +48,7 @@ class Capture:
         self._end: Sizes = (0, 0)
         self._streams: tuple[TextIO | None, TextIO | None] = (None, None)
         self._cut = [False, False]
+        self._has_cut = False
         self._cutting = threading.Lock()
         self._stopped = threading.Event()
         self._is_busy = threading.Event()
@@ -110,6 +110,9 @@ class Capture:
         """(begin, end) of stdout, then of stderr, of the attempt that is over. Streams that it closed or replaced work again; a cut file
         grows again."""
         self.repair()
+        end = self.sizes()
+        if end == self._begin and not self._has_cut:  # silent, as most of a million splits are
+            return end[0], end[0], end[1], end[1]
         with self._cutting:  # the sampler may be about to cut
             end = self.sizes()
             if max(end[0] - self._begin[0], end[1] - self._begin[1]) > self._cap_nbytes:  # faster than the sampler looks
@@ -118,6 +121,7 @@ class Capture:
             if any(self._cut):
                 self._redirect()
                 self._cut = [False, False]
+                self._has_cut = False
         self._end = end
         return self._begin[0], end[0], self._begin[1], end[1]
 
@@ -154,7 +158,7 @@ class Capture:
             limit = self._begin[which] + self._cap_nbytes
             if os.fstat(descriptor).st_size <= limit + (len(_CUT) if self._cut[which] else 0):
                 continue
-            self._cut[which] = True
+            self._cut[which] = self._has_cut = True
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, which + 1)
             os.close(nowhere)
@@ -173,7 +177,7 @@ class Copied:
     """The output of an inline run: what is printed reaches the terminal and the log alike. Offers what `Capture` does."""
 
     def __init__(self, store: Store, layout: RunLayout, step: str, cap_nbytes: int) -> None:
-        self.name = f"{step}/w{os.getpid()}-{secrets.token_hex(3)}"
+        self.name = f"{step}/w{os.getpid()}-{os.urandom(3).hex()}"
         self._store = store
         self._layout = layout
         self._cap_nbytes = cap_nbytes

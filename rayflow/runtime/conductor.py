@@ -101,6 +101,7 @@ class Conductor:
     def _turn(self) -> None:
         if self.is_fenced():
             self.journal.check_fence()
+        self.crew.consider(lambda: self.scheduler.are_tasks_waiting)
         capacity = self.crew.capacity()
         if capacity is not None:
             self._handlers.install()

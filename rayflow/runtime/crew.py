@@ -1,13 +1,13 @@
 """Which executor performs which batch.
 
-`auto`: child processes of this machine, which perform branches and fan-outs in parallel, unless the flow asks for what only Ray
-accounts for (`@resources`), or code that is loaded already uses Ray itself. Then Ray starts in the background, or the warm cluster is
-joined, and what needs nothing special is performed by child processes until Ray's first worker is there. A fan-out moves to the warm
-cluster where there is one, since that shares the machine's CPUs among all runs. `ray`, `process`, `inline`: everything there.
+`auto`: Ray, started in the background when it pays, and child processes of this machine until its first worker is there. At once
+where the flow asks for what only Ray accounts for (`@resources`), where code that is loaded already uses Ray itself, or where there is a
+cluster to join (`--address`, `rayflow up`); else when a fan-out has gone on for `LONG_S` and tasks of it still wait. So branches, and
+fan-outs of seconds, never wait for a boot, nor share their CPUs with one. `ray`, `process`, `inline`: everything there.
 
-Why no fan-out starts Ray: on one machine it never paid. Whole processes, child processes beside a Ray cluster of the run's own,
-interleaved on 2 busy cores: two branches of 2 s CPU 3.8 s beside 21 s, a foreach of 10 trivial splits 2.9 beside 13, of 100,000
-7.8 beside 19, of 200 with 100 ms CPU 12 beside 22. The boot costs 4 CPU-seconds, which the splits want, and each worker 0.5 against 0.25.
+Why a fan-out does not start Ray at once: its boot takes 4 CPU-seconds, which the splits want. Whole runs, medians of two rounds
+interleaved on 2 busy cores: a foreach of 10 trivial splits 3.1 s by child processes, 14.7 s with a Ray cluster of its own; of 100,000
+10.9 and 20.0 s; of 200 with 100 ms CPU 23 and 33 s. Trust the order, not the seconds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rayflow.executors.ray import RayExecutor
 from rayflow.model.errors import ClusterFault, UserError
 from rayflow.model.events import CapacityChanged
 from rayflow.model.graph import Graph
+from rayflow.model.indexes import ROOT_SPACE
 from rayflow.model.ports import Executor, Work
 from rayflow.model.reports import BatchOver, Report, WorkerDied
 from rayflow.model.spec import Resources, StepSpec
@@ -29,6 +30,8 @@ from rayflow.model.spec import Resources, StepSpec
 ENTRY = "rayflow.runtime.worker:perform"
 AHEAD = 2
 """Batches in flight beyond the slots, so that no worker waits for the driver."""
+LONG_S = 10.0
+"""A fan-out that goes on for so long has used five times what Ray's boot costs on two cores, and is likely to go on."""
 
 
 def needs_cluster(specs: Mapping[str, StepSpec]) -> bool:
@@ -64,10 +67,16 @@ class Crew:
         process: ProcessExecutor | None = None,
         ray: RayExecutor | None = None,
         inline: InlineExecutor | None = None,
+        spare: RayExecutor | None = None,
         is_strict: bool = False,
         warn: Callable[[str], None] = lambda text: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`ray` is starting or started; `spare` is not, and becomes `ray` when a fan-out turns out long."""
         self._graph = graph
+        self._spare = spare
+        self._clock = clock
+        self._fanning_since: float | None = None
         self._specs = specs
         self._process = process
         self._ray = ray
@@ -87,6 +96,13 @@ class Crew:
     def waits_for_ray(self) -> bool:
         """Whether Ray is still starting."""
         return self._ray is not None and not self._ray.is_ready
+
+    def consider(self, are_waiting: Callable[[], bool]) -> None:
+        """Starts Ray where a fan-out has gone on for long, and `are_waiting()` says that tasks of it have not begun."""
+        since = self._fanning_since
+        if self._spare is not None and since is not None and self._clock() - since >= LONG_S and are_waiting():
+            self._ray, self._spare = self._spare, None
+            self._ray.start()
 
     def capacity(self) -> CapacityChanged | None:
         """How much fits where; None when nothing changed since the last call. ClusterFault when Ray did not start, or a need can
@@ -127,6 +143,8 @@ class Crew:
             self._needs[step] = cut
 
     def submit(self, work: Work) -> None:
+        if self._fanning_since is None and self._graph[work.batch.step].space != ROOT_SPACE:
+            self._fanning_since = self._clock()
         executor = self._executor_for(work)
         self._where[work.batch.id] = executor
         if executor is self._ray:

@@ -47,9 +47,9 @@ class Stage:
         steps = list(shared.record.graph.nodes)
         self.order = (steps.index(lane.step), lane.lap)
         self.progress = (OWN, 0) if self.is_own else self.order
-        follows = goes_on
         graph, specs = shared.record.graph, shared.specs
-        self._followers = {target for target in self.node.targets if batch.goes_on and follows(graph, specs, lane.step, target)}
+        self._followers = {target for target in self.node.targets if batch.goes_on and goes_on(graph, specs, lane.step, target)}
+        self.goes_on = bool(self._followers)
         self._linear = next(iter(self._followers)) if len(self.node.targets) == 1 and self._followers else None
         self.encoder = RowsEncoder(session.blobs.put)
         self.forget()
@@ -65,8 +65,6 @@ class Stage:
 
     def follower(self, transition: Transition | None) -> Lane | None:
         """The lane of the task that this worker performs next, after one that took this transition; None where it goes no further."""
-        if not self._followers:
-            return None
         target = self._linear or (transition.targets[0] if transition is not None else None)
         if target is None or target not in self._followers:
             return None

@@ -17,8 +17,18 @@ def test_the_first_batches_have_one_split_each() -> None:
     assert Pace().batch_size(10**6, slots=2) == 1
 
 
-def test_batches_double_towards_the_target_and_shrink_at_the_end() -> None:
-    assert sizes(0.01, 200, slots=1) == [1, 2, 4, 8, 16, 32, 40, 40, 28, 14, 7, 4, 2, 1, 1]
+def test_batches_grow_towards_the_target_and_shrink_at_the_end() -> None:
+    assert sizes(0.01, 200, slots=1) == [1, 8, 40, 40, 40, 35, 18, 9, 4, 2, 2, 1]
+
+
+def test_batches_of_trivial_splits_do_not_become_trivial_at_the_end() -> None:
+    assert sizes(20e-6, 100_000, slots=2)[-3:] == [1000, 1000, 183]
+
+
+def test_one_slow_split_does_not_stand_for_the_thousands_after_it() -> None:
+    pace = Pace().after(1, 0.09, 0.09, 1).after(8, 8e-5, 1e-5, 8).after(64, 64e-5, 1e-5, 64)
+
+    assert pace.batch_size(10**6, slots=2) > 200
 
 
 def test_slow_splits_stay_one_per_batch() -> None:

@@ -9,15 +9,21 @@ from typing import Any
 import pyarrow as pa
 
 from rayflow.model.records import Artifact
+from rayflow.store.packs import arrays
 from rayflow.store.packs.described import ARTIFACT_FIELDS, BOOKKEEPING, TYPE_KEY, is_numpy_native
 
-_NATIVE: dict[type, Callable[[], Any]] = {
-    int: pa.int64,
-    float: pa.float64,
-    bool: pa.bool_,
-    str: pa.string,
-    bytes: pa.binary,
-    type(None): pa.null,
+
+def _nulls(values: Sequence[Any]) -> Any:
+    return pa.nulls(len(values))
+
+
+_NATIVE: dict[type, Callable[[Sequence[Any]], Any]] = {
+    int: arrays.numbers,
+    float: arrays.floats,
+    bool: arrays.booleans,
+    str: arrays.texts,
+    bytes: arrays.binaries,
+    type(None): _nulls,
 }
 
 
@@ -42,12 +48,6 @@ def described() -> Any:
     return pa.struct([pa.field(name, kinds.get(name, pa.string())) for name in ARTIFACT_FIELDS])
 
 
-def constant(value: str, count: int) -> Any:
-    """`count` times the same label, as a dictionary of one entry."""
-    zeros = pa.Array.from_buffers(pa.int32(), count, [None, pa.py_buffer(bytes(4 * count))])
-    return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
-
-
 def native(name: str, values: Sequence[Any]) -> tuple[Any, Any] | None:
     """(field, column) where the values (None aside) have one exact simple type that their column gives back; else None."""
     kinds = set(map(type, values))
@@ -63,18 +63,27 @@ def native(name: str, values: Sequence[Any]) -> tuple[Any, Any] | None:
         metadata = {TYPE_KEY: f"numpy.{kind.__name__}".encode()}
         values = [None if value is None else value.item() for value in values]
     try:
-        kind_of_column = made() if made is not None else pa.type_for_alias(kind.__name__.rstrip("_"))
-        column = pa.array(values, kind_of_column, from_pandas=False)
-    except (OverflowError, pa.ArrowException):  # an int beyond 64 bits; more text than one column takes
+        column = made(values) if made is not None else _scalars(kind, values)
+    except (OverflowError, UnicodeEncodeError):  # an int beyond 64 bits; more text than one column takes, or none that UTF-8 can hold
         return None
-    return (pa.field(name, column.type, metadata=metadata), column) if isinstance(column, pa.Array) else None
+    return pa.field(name, column.type, metadata=metadata), column
+
+
+def _scalars(kind: type, values: Sequence[Any]) -> Any:
+    """A column of what NumPy scalars of that type hold."""
+    name = kind.__name__.rstrip("_")
+    return arrays.booleans(values) if name == "bool" else arrays.numbers(values, pa.type_for_alias(name))
 
 
 def describe(name: str, artifacts: Sequence[Artifact | None]) -> tuple[Any, Any]:
     """(field, column) of artifacts by their description; None where a row has none."""
     kind = described()
-    children = [
-        pa.array([None if artifact is None else getattr(artifact, field.name) for artifact in artifacts], field.type) for field in kind
-    ]
-    mask = pa.array([artifact is None for artifact in artifacts], pa.bool_())
+    children = [_child(field, [None if artifact is None else getattr(artifact, field.name) for artifact in artifacts]) for field in kind]
+    mask = arrays.booleans([artifact is None for artifact in artifacts])
     return pa.field(name, kind), pa.StructArray.from_arrays(children, fields=list(kind), mask=mask)
+
+
+def _child(field: Any, values: list[Any]) -> Any:
+    if field.type == pa.int64():
+        return arrays.numbers(values, field.type)
+    return arrays.binaries(values) if field.type == pa.binary() else arrays.texts(values)

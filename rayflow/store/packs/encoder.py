@@ -80,22 +80,26 @@ class RowsEncoder:
         name of the log (see `LogSpan`) are the same for all of them."""
         import pyarrow as pa
 
+        from rayflow.store.packs import arrays
         from rayflow.store.packs import columns as packed
 
         count = len(self._rows)
         fixed = packed.bookkeeping()
         by_column = list(zip(*self._rows, strict=True)) or [()] * 10
-        arrays = [pa.array(values, field.type) for values, field in zip(by_column, fixed, strict=False)]
-        arrays.append(packed.constant(log, count) if log is not None else pa.nulls(count, fixed[10].type))
-        arrays.append(pa.array([pid] * count, pa.int32()))
-        arrays.append(packed.constant(node, count))
+        made = [
+            arrays.labels(values) if field.name == "__status" else arrays.integers(values, field.type)
+            for values, field in zip(by_column, fixed, strict=False)
+        ]
+        made.append(arrays.repeated(log, count) if log is not None else pa.nulls(count, fixed[10].type))
+        made.append(arrays.integers([pid] * count, pa.int32()))
+        made.append(arrays.repeated(node, count))
         fields = list(fixed)
         for name in sorted(self._columns):
             field, column = self._column(name, self._columns[name])
             fields.append(field)
-            arrays.append(column)
+            made.append(column)
         sink = pa.BufferOutputStream()
-        batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+        batch = pa.RecordBatch.from_arrays(made, schema=pa.schema(fields))
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
         self._rows, self._columns, self.sized_nbytes = [], {}, 0

@@ -116,7 +116,8 @@ class Pack:
         """A `pyarrow.Table` with one row per task and one column per name (bookkeeping columns too, where they are named). Native
         columns are as they are. Described ones become their values where those are plain scalars or JSON of one Arrow type,
         else they stay descriptions. Raises `RayflowNotFound` for a name that no row has."""
-        import pyarrow as pa
+
+        from rayflow.store.packs import arrays
 
         chosen = list(self.names if names is None else names)
         for name in chosen:
@@ -124,7 +125,7 @@ class Pack:
                 raise RayflowNotFound(f"No task of {self.key} stored an artifact {name!r}; there are: {', '.join(self.names) or 'none'}.")
         table = self._table.select(chosen)
         if positions is not None:
-            table = table.take(pa.array(positions, pa.int64()))
+            table = table.take(arrays.numbers(positions))
         for at, name in enumerate(chosen):
             if name in self._described:
                 plain = _plain_values(table.column(at))

@@ -5,7 +5,7 @@ types that were stored. Subclasses of str, lone surrogates, and None beside NaN 
 object, or as several.
 
 What was decoded is remembered with a copy of its references, for as long as it lives: 10 ns a value, where finding out that a step left
-26 million strings alone took 130 ns for each of them.
+it alone by converting it again took 230 ns.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def perform_tour(cwd: Path, executor: str) -> int:
             for command in commands(content):
                 perform(command, cwd, environ)
         else:
-            continue  # how a fresh machine is set up: CI does that
+            continue  # how a fresh machine is set up: CI does that; the warm cluster: a test of its own
         done += 1
     return done
 
@@ -87,8 +87,25 @@ def test_the_tour_of_the_readme_does_what_it_says(tmp_path: Path):
 
 @pytest.mark.ray
 @pytest.mark.timeout(300)
-def test_the_tour_of_the_readme_does_the_same_on_ray(tmp_path: Path):
+def test_the_tour_of_the_readme_does_the_same_where_rayflow_chooses_the_executor(tmp_path: Path):
     assert perform_tour(tmp_path, "auto") >= 10
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_the_warm_cluster_of_the_readme_is_kept_joined_and_ended(tmp_path: Path):
+    environ = {**surroundings(tmp_path, "auto"), "RAYFLOW_STATE_DIR": str(tmp_path / "state")}
+    (tmp_path / "train.py").write_text(next(content for _, content in fences() if content.startswith("# train.py")), encoding="utf-8")
+    (tmp_path / "reports").mkdir()
+    lines = next(content for language, content in fences() if language == "bash").splitlines()
+
+    try:
+        for line in lines:
+            perform(Command(line, 0, []), tmp_path, environ)
+    finally:
+        perform(Command("rayflow down --force", 0, []), tmp_path, environ)
+
+    assert [line.split()[1] for line in lines] == ["up", "run", "run", "down"]
 
 
 def test_the_readme_opens_with_the_two_commands_of_a_fresh_machine():

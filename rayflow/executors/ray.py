@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
 _WARM_UP_S = 5.0
+_SILENT_S = 3.0
+"""How long Ray may take to end a batch that was cancelled with its process."""
 _LOOK_S = 1.0
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
@@ -50,6 +52,7 @@ class _Flight:
     work: Work
     generator: Any
     started: BatchStarted | None = None
+    killed_at: float | None = None
 
 
 @dataclass(eq=False)
@@ -223,7 +226,17 @@ class RayExecutor:
         reports: list[Report] = []
         for generator in ready:
             reports.extend(self._next(self._flights[generator]))
+        reports.extend(self._given_up(time.monotonic()))
         return reports
+
+    def _given_up(self, now: float) -> list[Report]:
+        """The deaths of batches that were to be killed, and of which Ray says nothing: seen now and then, on a busy machine, of ones that
+        were cancelled before they began. What they would say later is not heard."""
+        silent = [flight for flight in self._flights.values() if flight.killed_at is not None and now - flight.killed_at > _SILENT_S]
+        for flight in silent:
+            del self._flights[flight.generator]
+        failure = Failure(FailureKind.DIED, "It was cancelled, and nothing was heard of it any more.")
+        return [WorkerDied(flight.work.batch.id, failure) for flight in silent]
 
     def _next(self, flight: _Flight) -> list[Report]:
         try:
@@ -255,6 +268,7 @@ class RayExecutor:
             if flight.work.batch.id != batch_id:
                 continue
             if is_hard:
+                flight.killed_at = flight.killed_at or time.monotonic()
                 self._ray.cancel(flight.generator, force=True)
                 _kill_here(flight)
             else:

@@ -17,6 +17,7 @@ class Setbacks:
     """What happens to tasks whose attempt, or whose worker, is lost. A base of `Scheduler`, which holds the state."""
 
     states: dict[str, StepState]
+    flights: dict[int, Flight]
     delayed: list[tuple[float, int, Delayed]]
     ending: Ending | None
     _waiting: set[str]
@@ -25,6 +26,12 @@ class Setbacks:
 
     def _end(self, ending: Ending) -> None:
         raise NotImplementedError
+
+    def blames(self, event: BatchLost) -> Lane | None:
+        """Where the task stands that is charged when this is told; None where nobody is. What its worker said before is to be told first."""
+        flight = self.flights.get(event.batch_id)
+        blamed = self._blamed(flight, event) if flight is not None and event.failure.is_charged else None
+        return blamed[0] if flight is not None and blamed is not None and _is_at_fault(flight, blamed[0], event) else None
 
     def _blamed(self, flight: Flight, event: BatchLost) -> tuple[Lane, int] | None:
         """The open task that the loss of the batch is put down to; None where it may have been any."""
@@ -40,11 +47,10 @@ class Setbacks:
         """Charges the suspect. Where its worker was ahead of what it had reported, the task at fault is one whose inputs are not there yet:
         then nobody is charged, and they are performed one by one."""
         lane, index = blamed
-        at_fault = (event.suspect_step or flight.batch.step, event.suspect_lap if event.suspect_step else flight.batch.lap)
-        if flight.batch.goes_on and at_fault != (lane.step, lane.lap):
-            self._lose(flight, lane, IndexSet.single(index), event.failure, now)
-        else:
+        if _is_at_fault(flight, lane, event):
             self._charge(flight, lane, index, self._attempt(flight, lane, index, event), event.failure, now)
+        else:
+            self._lose(flight, lane, IndexSet.single(index), event.failure, now)
 
     def _attempt(self, flight: Flight, lane: Lane, index: int, event: BatchLost) -> int:
         """The attempt that was lost: the worker may have retried by itself since the launch."""
@@ -116,3 +122,10 @@ class Setbacks:
         state.troubles.pop((key.index, key.lap), None)
         if self.ending is None:
             self._end(Ending(Outcome.FAILED, why, now + self._grace_s, key, failure))
+
+
+def _is_at_fault(flight: Flight, lane: Lane, event: BatchLost) -> bool:
+    """Whether the open task of the suspect's index, which stands in `lane`, is what the worker was performing."""
+    if event.suspect_step is None:
+        return lane == flight.batch.lane
+    return (lane.step, lane.lap) == (event.suspect_step, event.suspect_lap)

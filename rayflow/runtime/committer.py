@@ -96,7 +96,7 @@ class Committer:
                 case AttemptFailed():
                     self._failed(report, committed, events)
                 case WorkerDied():
-                    committed.events.append(self._lost(report))
+                    committed.events.append(self.lost(report))
                 case BatchOver():
                     committed.events.append(BatchEnded(report.batch_id))
                 case _:
@@ -105,7 +105,8 @@ class Committer:
             self.journal.commit(events)
         return committed
 
-    def _lost(self, report: WorkerDied) -> BatchLost:
+    def lost(self, report: WorkerDied) -> BatchLost:
+        """The event that a death becomes."""
         lost = BatchLost(report.batch_id, report.failure, report.suspect, report.suspect_attempt, report.is_exact)
         if report.suspect_step == OWN:
             return lost

@@ -23,10 +23,10 @@ from rayflow.engine.retry import Catch, Fallback, GiveUp, RetryAfter, RetryNow, 
 from rayflow.engine.scheduler import Scheduler
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
 from rayflow.model.events import BatchFreed, Event, Interrupted, Ticked
-from rayflow.model.indexes import ROOT_SPACE, Lane
+from rayflow.model.indexes import ROOT_SPACE
 from rayflow.model.ports import Store, Work
 from rayflow.model.records import Segment
-from rayflow.model.reports import OWN, AttemptFailed, BatchOver, BatchStarted, Report, RowsDone, WorkerDied
+from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowsDone, WorkerDied
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.committer import Committed, Committer
 from rayflow.runtime.crew import Crew
@@ -219,27 +219,19 @@ class Conductor:
 
     def _buried(self, batch: Batch, report: WorkerDied) -> WorkerDied:
         """A death, with what the dead left in its log, recorded as a failed attempt where it is one task's."""
+        if not self.committer.is_empty:
+            self._commit()  # what was reported before the death decides whom the scheduler charges
         started = self._started.get(batch.id)
         step = self.committer.step_of(report)
         report = refined(report, self.store, self.shared.record.layout, started, step, self.specs[step])
         row = self.narrator.died(batch, report, started)
-        lane = self._charged_lane(batch, report)
-        if row is not None and report.suspect is not None and lane is not None and report.failure.is_charged:
+        lane = self.scheduler.blames(self.committer.lost(report))
+        if row is not None and report.suspect is not None and lane is not None:
             decision = after_failure(self.specs[step], report.suspect_attempt, report.failure)
             is_retried = isinstance(decision, (RetryNow, RetryAfter, Fallback))
             failed = AttemptFailed(batch.id, report.suspect, report.suspect_attempt, report.failure, row, is_retried, True, lane)
             self.committer.take(failed, time.monotonic())
         return report
-
-    def _charged_lane(self, batch: Batch, report: WorkerDied) -> Lane | None:
-        """Where the suspect stands; None where the tasks before it were not reported, so that the scheduler charges nobody."""
-        if report.suspect_step == OWN:
-            return batch.lane
-        step = self.committer.step_of(report)
-        self._commit()  # what was reported before the death decides what the scheduler has open
-        flight = self.scheduler.flights.get(batch.id)
-        lane = flight.holder_of(report.suspect) if flight is not None and report.suspect is not None else None
-        return lane if lane is not None and (lane.step, lane.lap) == (step, report.suspect_lap) else None
 
     def _is_final(self, report: AttemptFailed) -> bool:
         step = report.lane.step if report.lane else self.batches[report.batch_id].step

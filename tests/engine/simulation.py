@@ -306,6 +306,7 @@ class Driver:
                 self.alone.add(key)
         step = "ahead" if is_ahead else lane.step
         event = BatchLost(job.batch.id, DEATH, suspect, job.attempt_of(lane, suspect), is_exact, step, lane.lap)
+        assert self.scheduler.blames(event) == (None if is_ahead else lane), "the journal would name another than is charged"
         self.echoes.append(event)
         self.tell(event)
 
@@ -319,6 +320,7 @@ class Driver:
             for index in indices if failure is LOSS or len(indices) == 1 else ():
                 self.uncharged((lane.step, index, lane.lap), is_alone=len(indices) == 1)
         event = BatchLost(job.batch.id, failure)
+        assert self.scheduler.blames(event) is None, "the journal would charge a loss that is nobody's fault"
         self.echoes.append(event)
         self.tell(event)
 

@@ -6,7 +6,7 @@ from rayflow.engine import Scheduler, StepProgress
 from rayflow.engine.sizing import FEW_TASKS
 from rayflow.model.commands import Batch, Cancel, Finish, Launch
 from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Interrupted, TaskFailed, Ticked
-from rayflow.model.indexes import IndexSet, TaskKey
+from rayflow.model.indexes import IndexSet, Lane, TaskKey
 from rayflow.model.records import Failure, FailureKind, Outcome
 from rayflow.model.spec import Catch, Retry, StepSpec
 
@@ -166,6 +166,37 @@ def test_the_suspect_pays_and_runs_alone_while_its_neighbours_do_not() -> None:
 
     assert (alone.indices, alone.attempts) == (IndexSet.single(suspect), {suspect: 1})
     assert (len(bench.last("train").indices), bench.last("train").attempts) == (len(batch.indices) - 1, {})
+
+
+def test_a_worker_that_is_ahead_of_its_reports_dies_at_nobodys_expense() -> None:
+    flow = flow_of(Each("fan", (Linear("train"), Linear("test")), "join", (100,)))
+    bench = Bench(flow, 1, specs={"train": StepSpec(Retry(1)), "test": StepSpec(Retry(1))})
+    bench.done("start")
+    bench.done("fan", counts=[100])
+    batch = bench.last("train")
+    lost = BatchLost(batch.id, DIED, batch.indices[0], 0, is_exact=True, suspect_step="test")
+
+    is_charged = bench.scheduler.blames(lost)
+    bench.tell(lost)
+
+    again = bench.last("train")
+    assert (batch.goes_on, is_charged, again.indices, again.attempts, again.goes_on) == (True, None, batch.indices, {}, False)
+
+
+def test_a_task_that_followed_in_the_same_go_is_charged_once_its_input_is_done() -> None:
+    flow = flow_of(Each("fan", (Linear("train"), Linear("test")), "join", (100,)))
+    bench = Bench(flow, 1, specs={"test": StepSpec(Retry(1))})
+    bench.done("start")
+    bench.done("fan", counts=[100])
+    batch = bench.last("train")
+    bench.done("train", ends=False)
+    lost = BatchLost(batch.id, DIED, batch.indices[0], 0, is_exact=True, suspect_step="test")
+
+    charged = bench.scheduler.blames(lost)
+    bench.tell(lost)
+
+    alone = bench.last("test")
+    assert (charged, alone.indices, alone.attempts) == (Lane("test", 0, "train"), batch.indices, {batch.indices[0]: 1})
 
 
 def test_a_suspect_that_is_handed_back_stays_alone() -> None:

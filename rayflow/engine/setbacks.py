@@ -28,7 +28,8 @@ class Setbacks:
         raise NotImplementedError
 
     def blames(self, event: BatchLost) -> Lane | None:
-        """Where the task stands that is charged when this is told; None where nobody is. What its worker said before is to be told first."""
+        """Where the task stands that is charged when this is told; None where nobody is. To be asked once what its worker said before
+        was told."""
         flight = self.flights.get(event.batch_id)
         blamed = self._blamed(flight, event) if flight is not None and event.failure.is_charged else None
         return blamed[0] if flight is not None and blamed is not None and _is_at_fault(flight, blamed[0], event) else None

@@ -94,7 +94,6 @@ def _enter_surroundings(shared: Shared) -> None:
     if shared.is_inline:
         return
     os.environ["RAYFLOW_RUN_ID"] = shared.record.run_id
-    os.environ["RAYFLOW_ROOT"] = shared.root  # where the client looks, in user code and in what it starts
     if shared.cwd and os.path.isdir(shared.cwd):
         os.chdir(shared.cwd)
 

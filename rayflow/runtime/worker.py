@@ -17,6 +17,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from rayflow.client.environ import ROOT_VARIABLE
 from rayflow.engine.retry import Catch, RetryNow, after_failure
 from rayflow.executors.progress import IDLE
 from rayflow.flow.binding import instance_of, read_only_names
@@ -110,7 +111,8 @@ class _BatchRunner:
         )
         if capture:
             capture.resume()
-        surroundings = Surroundings(self.work.environment)
+        # The client looks where the run is, in user code and in what that starts.
+        surroundings = Surroundings({ROOT_VARIABLE: self.shared.root, **self.work.environment})
         try:
             yield from self._splits(surroundings)
             if progress:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from rayflow.client import default_metadata, default_namespace
 from scenarios.playing import EXECUTORS, Stage
 
 
@@ -23,6 +24,14 @@ def executor(request):
     if request.param == "ray":
         request.getfixturevalue("cluster")
     return request.param
+
+
+@pytest.fixture
+def client_session():
+    """The process-wide choices of the client are those of the test alone."""
+    yield
+    default_namespace()
+    default_metadata()
 
 
 @pytest.fixture

@@ -7,20 +7,12 @@ import time
 
 import pytest
 
-from rayflow.client import Task, default_metadata, default_namespace, metadata, namespace
+from rayflow.client import Task, metadata, namespace
 from rayflow.runtime.notices import TaskAttemptFailed
 from scenarios.flows import attempts
 from scenarios.playing import cannot, line_of
 
 survives_nothing = cannot("inline", "the step's process is the test's: its death would be the test's")
-
-
-@pytest.fixture
-def client_session():
-    """The process-wide choices of the client are those of the test alone."""
-    yield
-    default_namespace()
-    default_metadata()
 
 
 def test_a_retry_starts_from_the_inputs_and_only_its_own_artifacts_are_seen(play):

@@ -32,6 +32,15 @@ def test_each_task_of_a_chain_has_its_own_record(play):
     assert all(before.finished_at <= after.created_at or before.created_at <= after.created_at for before, after in zip(first, second))
 
 
+def test_a_chain_is_performed_by_one_worker_split_by_split(play):
+    played = play(chains.Chain)
+    first, second, third = (played.tasks(name) for name in ("first", "second", "third"))
+
+    places = [[task.record.row.logs for task in tasks] for tasks in zip(first, second, third)]
+    assert {place.name for row in places for place in row} == {row[0].name for row in places}  # no log was begun for the later steps
+    assert all(a.out_end <= b.out_begin and b.out_end <= c.out_begin for a, b, c in places)  # one after the other, in one log
+
+
 def test_switches_and_loops_go_on_in_the_same_worker(play):
     def expected(i):
         arm = (["short"], ["long", "longer"], [])[i % 3]

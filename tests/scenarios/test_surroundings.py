@@ -47,6 +47,12 @@ def test_an_isolated_step_gets_a_process_for_each_task(play):
     assert ([loads for loads, _ in got], len({pid for _, pid in got})) == ([1, 1, 1], 3)
 
 
+def test_the_client_looks_where_the_run_is(play, client_session):
+    data = play(surroundings.Looks).data
+
+    assert (data.seen, data.told) == (7, "7")
+
+
 def test_current_knows_the_task(play):
     played = play(surroundings.Current, tags=("t",))
     run_id = played.run.id

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 
-from rayflow import FlowSpec, current, environment, isolated, step
+from rayflow import FlowSpec, Step, current, environment, isolated, namespace, step
 
 LEVEL_AT_IMPORT = os.environ.get("SCENARIO_LEVEL")
 loads = []
@@ -120,6 +121,23 @@ class Isolated(FlowSpec):
     @step
     def end(self):
         pass
+
+
+class Looks(FlowSpec):
+    """Looks for its own run by the client, and in a program that it starts."""
+
+    @step
+    def start(self):
+        self.number = 7
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pathspec = f"{current.flow_name}/{current.run_id}/start"
+        code = f"from rayflow import Step, namespace; namespace(None); print(Step({pathspec!r}).task.data.number)"
+        namespace(None)
+        self.seen = Step(pathspec).task.data.number
+        self.told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 class Current(FlowSpec):

@@ -27,7 +27,7 @@ from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
-from rayflow.model.reports import BatchStarted, Report, WorkerDied
+from rayflow.model.reports import BatchOver, BatchStarted, Report, WorkerDied
 from rayflow.model.spec import Resources
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
 _WARM_UP_S = 5.0
-_SILENT_S = 3.0
-"""How long Ray may take to end a batch that was cancelled with its process."""
 _LOOK_S = 1.0
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
@@ -52,7 +50,7 @@ class _Flight:
     work: Work
     generator: Any
     started: BatchStarted | None = None
-    killed_at: float | None = None
+    is_over: bool = False
 
 
 @dataclass(eq=False)
@@ -226,35 +224,26 @@ class RayExecutor:
         reports: list[Report] = []
         for generator in ready:
             reports.extend(self._next(self._flights[generator]))
-        reports.extend(self._given_up(time.monotonic()))
         return reports
-
-    def _given_up(self, now: float) -> list[Report]:
-        """The deaths of batches that were to be killed, and of which Ray says nothing: seen now and then, on a busy machine, of ones that
-        were cancelled before they began. What they would say later is not heard."""
-        silent = [flight for flight in self._flights.values() if flight.killed_at is not None and now - flight.killed_at > _SILENT_S]
-        for flight in silent:
-            del self._flights[flight.generator]
-        failure = Failure(FailureKind.DIED, "It was cancelled, and nothing was heard of it any more.")
-        return [WorkerDied(flight.work.batch.id, failure) for flight in silent]
 
     def _next(self, flight: _Flight) -> list[Report]:
         try:
             reports: list[Report] = pickle.loads(self._ray.get(next(flight.generator)))
         except StopIteration:
             del self._flights[flight.generator]
-            return []
+            # Ray ends the stream of a task without an error where that was cancelled in the moment before it began.
+            return [] if flight.is_over else [self._died(flight, Failure(FailureKind.DIED, "Ray ended it without a word."))]
         except Exception as fault:  # noqa: BLE001 - Ray raises many unrelated classes; each means that the batch is over
             del self._flights[flight.generator]
-            return [self._died(flight, fault)]
+            return [self._died(flight, _failure_of(fault))]
         for report in reports:
             if isinstance(report, BatchStarted):
                 flight.started = report
+            flight.is_over = isinstance(report, BatchOver)
         return reports
 
-    def _died(self, flight: _Flight, fault: Exception) -> WorkerDied:
+    def _died(self, flight: _Flight, failure: Failure) -> WorkerDied:
         batch, started = flight.work.batch, flight.started
-        failure = _failure_of(fault)
         word: Progress | None = None
         if failure.kind is not FailureKind.LOST:
             if started is not None and started.progress and started.node == socket.gethostname():
@@ -268,7 +257,6 @@ class RayExecutor:
             if flight.work.batch.id != batch_id:
                 continue
             if is_hard:
-                flight.killed_at = flight.killed_at or time.monotonic()
                 self._ray.cancel(flight.generator, force=True)
                 _kill_here(flight)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from itertools import pairwise
 
@@ -114,6 +115,38 @@ class TestRay(ExecutorContract):
 
         assert [now.started_us / 1e6 + now.seconds <= then.started_us / 1e6 for now, then in pairwise(rows)] == [True] * 2
         assert {type(stage.heard[n][-1]) for n in range(3)} == {BatchOver}
+
+
+class EndsAtOnce:
+    """Ray, as far as the executor asks: the stream of every task ends before its first item, without an error."""
+
+    def put(self, value):
+        return value
+
+    def get(self, item):
+        raise AssertionError("there is no item")
+
+    def wait(self, generators, **_):
+        return generators, []
+
+    def options(self, **_):
+        return self
+
+    def remote(self, *_):
+        return iter(())
+
+
+def test_a_stream_that_ray_ends_without_a_word_is_a_death(tmp_path):
+    ray, is_there = EndsAtOnce(), threading.Event()
+    is_there.set()
+    executor = RayExecutor(
+        executor_acts.ENTRY, progress_dir=str(tmp_path), _ray=ray, _perform=ray, _ready=is_there, _boot=threading.Thread()
+    )
+    stage = Stage(executor, str(tmp_path))
+
+    stage.submit(1, range(3))
+
+    assert [(type(report), report.suspect) for report in stage.until_over(1)] == [(WorkerDied, None)]
 
 
 def wait_until_gone(pids: set[int]) -> set[int]:

@@ -3,8 +3,8 @@
 Batches start at one split and grow eightfold towards `TARGET_S` seconds of work: a worker that meets slower splits than was known hands
 the rest back, so that a wrong guess costs a second. Splits of `SLOW_S` and more are launched one by one, so that slow work has the
 semantics and the parallelism of one task per split. Near the end batches shrink (guided self-scheduling) to `LEAST_S` of work, so that
-all slots finish together: smaller ones would cost more than they even out. Measured with 100,000 trivial splits on two slots: doubling
-and shrinking to single splits took 0.6 of 2.4 s. More measurements are in `spec/ray-facts.md`, section 2.
+all slots finish together: smaller ones would cost more than they even out. Seen in one run of 100,000 trivial splits on two busy slots:
+doubling took the first 0.3 s and shrinking to single splits the last 0.3 s of 2.5 s. More is in `spec/ray-facts.md`, section 2.
 """
 
 from __future__ import annotations

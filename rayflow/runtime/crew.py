@@ -86,7 +86,6 @@ class Crew:
         self._where: dict[int, Executor] = {}
         self._needs: dict[str, Resources] = {step: spec.resources for step, spec in specs.items()}
         self._is_settled = False
-        self._process_count = 0
 
     @property
     def is_inline(self) -> bool:

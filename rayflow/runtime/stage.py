@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,14 +94,10 @@ class Stage:
             if self.node.is_foreach:
                 self._counts.append(tried.transition.count or 0)
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._indices
-
-    def report(self, batch_id: int, node: str, log: str | None, spent_s: float, slowest_s: float) -> Iterator[RowsDone]:
-        """What is done since the last report, if anything."""
+    def report(self, batch_id: int, node: str, log: str | None, spent_s: float, slowest_s: float) -> RowsDone | None:
+        """What is done since the last report; None where that is nothing."""
         if not self._indices:
-            return
+            return None
         report = RowsDone(
             batch_id=batch_id,
             indices=IndexSet.of(self._indices),
@@ -116,7 +112,7 @@ class Stage:
             lane=None if self.is_own else self.lane,
         )
         self.forget()
-        yield report
+        return report
 
 
 def _taken(targets: list[str]) -> Taken:

@@ -49,8 +49,8 @@ _NO_SPANS = (0, 0, 0, 0)
 
 
 def prepare() -> None:
-    """Imports what the first report of a fan-out needs. pyarrow takes 0.3 to 0.6 s: a third of the time of 100,000 splits, when every
-    worker and the driver imported it in turn after the first split."""
+    """Imports what the first report of a fan-out needs: pyarrow takes a second where its files are not in memory yet, 0.3 s where they
+    are, which every worker and the driver would take in turn after the first split."""
     for name in ("pyarrow", "rayflow.store.packs.columns", "rayflow.store.packs.merging"):
         import_module(name)
 
@@ -337,7 +337,9 @@ class _BatchRunner:
         log = self.capture.name if self.capture else None
         stages = [self.own] if len(self.stages) == 1 else sorted(self.stages.values(), key=lambda stage: stage.order)
         for stage in stages:
-            yield from stage.report(self.batch.id, self.session.node, log, spent_s, slowest_s)
+            report = stage.report(self.batch.id, self.session.node, log, spent_s, slowest_s)
+            if report is not None:
+                yield report
 
     def _print_failure(self, flow: Any, error: BaseException) -> None:
         if self.capture:

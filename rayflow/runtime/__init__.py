@@ -15,7 +15,7 @@ taken back.
 Decisions. Commits are made by the loop itself, not by a thread: 1-3 ms each, at most ten a second, and a million rows
 are 0.2 s of writing in all; slots are freed before the commit (`BatchFreed`), so that no worker waits for it.
 
-Where the half second of a hello goes (0.61 s beside Metaflow's 1.69, 2 cores): Python and click 0.08, the imports of this layer 0.1 and
+Where the time of a hello goes (0.70 s beside Metaflow's 1.87, 2 cores): Python and click 0.08, the imports of this layer 0.1 and
 more, of which half is making ~130 frozen dataclasses, a child's own imports 0.2 (it starts when the run is claimed), ten syncs. Taken
 away: `secrets` and `hashlib` (OpenSSL's library alone takes 22 ms to load, so tokens are `os.urandom`), `platform.platform()` (it starts
 `uname -p`). What half of making dataclasses means is estimated from profiles, which slow it down; the rest is measured.

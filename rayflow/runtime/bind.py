@@ -49,6 +49,7 @@ class StepContext:
     _items: dict[tuple[str, int], Any] = field(default_factory=dict[tuple[str, int], Any])
     _siblings: tuple[str, int, range] | None = None
     _group: tuple[range, Any] = (range(0), None)
+    _inherited: tuple[range, dict[str, _Inherited]] = (range(0), {})
 
     def own_element(self, index: int) -> Any:
         """`self.input` of a task of this step. Neighbours share their parent's sequence: each of a million tasks asks for it."""
@@ -59,6 +60,30 @@ class StepContext:
                 return self.element(self.node.name, index)
             children, items = self._group = (self._siblings[2], self.items(place[0], place[1]))
         return element_of(items, index - children.start)
+
+    def inherited(self, name: str, index: int) -> _Inherited:
+        """What a task sees of artifact `name` that none performed in this go stored; KeyError where there is none. The first tasks of a
+        foreach body see what the task that split sees: it is looked up and decoded once for all of its children."""
+        parent = self.entry.parent
+        if parent is None or self.lineage.graph[self.entry.step].is_join:
+            raise KeyError(name)
+        if not self.lineage.graph[parent].is_foreach:
+            return self._look_up(name, index, parent)
+        siblings, known = self._inherited
+        if index not in siblings:
+            self.innermost(self.entry.step, index)
+            assert self._siblings is not None, f"no task split into {self.entry.step}[{index}]"
+            siblings, known = self._inherited = (self._siblings[2], {})
+        found = known.get(name)
+        if found is None:
+            found = known[name] = self._look_up(name, index, parent)
+        return found
+
+    def _look_up(self, name: str, index: int, parent: str) -> _Inherited:
+        place = self.lineage.find(TaskKey(self.entry.step, index, self.entry.lap), name, parent)
+        if place is None or place.segment is None:
+            raise KeyError(name)
+        return _Inherited(self.lineage.artifact(place))
 
     def items(self, split: str, index: int) -> Any:
         """The sequence that task `index` of foreach step `split` fanned out over."""
@@ -113,6 +138,22 @@ def element_of(items: Any, position: int) -> Any:
 
 
 @dataclass(slots=True)
+class _Inherited:
+    """An inherited artifact, and its value once it is known to be one that tasks can share: nobody can change it."""
+
+    artifact: Artifact
+    value: Any = _UNREAD
+
+    def load(self, blobs: Blobs, name: str) -> Any:
+        if self.value is not _UNREAD:
+            return self.value
+        value = blobs.load(self.artifact, name)
+        if type(value) in _IMMUTABLE:
+            self.value = value
+        return value
+
+
+@dataclass(slots=True)
 class _Loaded:
     """An inherited artifact as it was given to the user: the value, and what it was decoded from (None: a scalar that was handed on)."""
 
@@ -149,27 +190,20 @@ class TaskBinding:
         return self.context.lineage.view.task_id(self.key)
 
     def load(self, name: str) -> Any:
-        kept: object = self.merged.get(name)
-        is_merged = kept is not None
-        if kept is None and self.before is not None and name in self.before.values:
+        is_merged = name in self.merged
+        if is_merged:
+            found = _Inherited(self.merged[name])
+        elif self.before is not None and name in self.before.values:
             kept = self.before.values[name]
             if not isinstance(kept, Artifact):
                 self.loaded[name] = _Loaded(kept, None, False)
                 return kept
-        artifact = kept if isinstance(kept, Artifact) else self._committed(name)
-        value = self.context.blobs.load(artifact, name)
-        self.loaded[name] = _Loaded(value, artifact, is_merged)
+            found = _Inherited(kept)
+        else:
+            found = self.context.inherited(name, self.index)
+        value = found.load(self.context.blobs, name)
+        self.loaded[name] = _Loaded(value, found.artifact, is_merged)
         return value
-
-    def _committed(self, name: str) -> Artifact:
-        """What the tasks before the batch stored; KeyError where none did."""
-        context, entry = self.context, self.context.entry
-        place = None
-        if entry.parent is not None and not context.lineage.graph[entry.step].is_join:
-            place = context.lineage.find(TaskKey(entry.step, self.index, entry.lap), name, entry.parent)
-        if place is None or place.segment is None:
-            raise KeyError(name)
-        return context.lineage.artifact(place)
 
     def transition(self, flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         self.taken = decide(flow, targets, options, self.taken)

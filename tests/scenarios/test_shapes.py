@@ -73,6 +73,12 @@ def test_nested_foreaches_know_their_place_and_are_joined_from_within(play):
     assert data.still_ats == [(outer, [(outer, 3, (outer, count))]) for outer, count in enumerate([2, 0, 3])]
 
 
+def test_splits_see_what_their_own_outer_row_stored_and_share_no_value_that_can_change(play):
+    cells = [(0, 0), (0, 1), (0, 2), (1, 0), (3, 0), (3, 1)]
+
+    assert play(shapes.Inheriting).data.got == [(10 * row + 1, "w", 10 * row, [row, cell], False) for row, cell in cells]
+
+
 @pytest.mark.parametrize(("shape", "values"), [("[]", []), ("[0, 0]", [[], []])])
 def test_empty_foreaches_go_straight_to_their_joins(play, shape, values):
     assert play(shapes.Nested, shape=shape).data.values == values

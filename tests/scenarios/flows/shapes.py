@@ -220,6 +220,44 @@ class RebindsItems(FlowSpec):
         pass
 
 
+class Inheriting(FlowSpec):
+    """Splits of several outer rows read what their own row, and the start, stored; what one changes no other sees."""
+
+    @step
+    def start(self):
+        self.word = "w"
+        self.rows = [3, 1, 0, 2]
+        self.next(self.row, foreach="rows")
+
+    @step
+    def row(self):
+        self.base = 10 * self.index
+        self.marks = [self.index]
+        self.cells = range(self.input)
+        self.next(self.cell, foreach="cells")
+
+    @step
+    def cell(self):
+        self.marks.append(self.input)
+        self.got = (self.word, self.base, self.marks, hasattr(self, "nothing"))
+        self.base += 1
+        self.next(self.merge)
+
+    @step
+    def merge(self, inputs):
+        self.got = [(each.base, *each.got) for each in inputs]
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.got = [got for each in inputs for got in each.got]
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
 class Nested(FlowSpec):
     """Two foreaches, a join inside the outer one, and what `self.input` and the stack are on the way."""
 

@@ -7,7 +7,7 @@ its data than the second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from rayflow.catalog.view import RunView
@@ -35,6 +35,10 @@ class RowReader(Protocol):
 
     def value(self, segment: Segment, index: int, name: str) -> Any:
         """The value that the row stored under `name`; KeyError when it did not."""
+        ...
+
+    def sequence(self, segment: Segment, index: int, name: str) -> Sequence[Any]:
+        """The elements of the sequence that the row stored under `name`: of a table its rows; read part by part where it lies in parts."""
         ...
 
 

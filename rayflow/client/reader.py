@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rayflow.flow.fanout import elements
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, Row, Segment
 from rayflow.store.blobs import Blobs
+from rayflow.store.slices import Sliced, Slices
 
 if TYPE_CHECKING:
     from rayflow.store.packs import Pack
 
 _MAX_PACKS = 16
 _MAX_MAPS = 16
+_MAX_SEQUENCES = 4
+_KEPT_NBYTES = 32 << 20
+"""A longer sequence is decoded for each batch anew: what is worth it lies in parts, or is mapped."""
 
 
 class StoreReader:
@@ -33,6 +39,7 @@ class StoreReader:
         self._run = run
         self._packs: OrderedDict[tuple[str, str], Pack] = OrderedDict()
         self._blobs: dict[str, Blobs] = {}
+        self._sequences: OrderedDict[tuple[str, str, int, str], Sequence[Any]] = OrderedDict()
         self._positions: OrderedDict[int, tuple[Segment, dict[int, int]]] = OrderedDict()
 
     def row(self, segment: Segment, index: int) -> Row:
@@ -61,6 +68,27 @@ class StoreReader:
         if not segment.rows:
             return self.pack(segment).value(self.pack_position(segment, index), name, blobs.load)
         return blobs.load(segment.rows[self._position(segment, index)].artifacts[name], name)
+
+    def sequence(self, segment: Segment, index: int, name: str) -> Sequence[Any]:
+        """The elements of the sequence that the row stored under `name`: of a table its rows. KeyError when it did not. The last few are
+        kept for the batches that follow, with the parts that were read of those in parts: look, and change nothing."""
+        key = (segment.run, segment.step, index, name)
+        found = self._sequences.get(key)
+        if found is not None:
+            self._sequences.move_to_end(key)
+            return found
+        artifact = self.artifact(segment, index, name)
+        if artifact is None:
+            raise KeyError(name)
+        blobs = self.blobs(segment.run)
+        value = blobs.load(artifact, name)
+        is_in_parts = isinstance(value, Slices)
+        found = Sliced(value, lambda part: elements(blobs.load(part, name))) if is_in_parts else elements(value)
+        if artifact.nbytes <= _KEPT_NBYTES:
+            self._sequences[key] = found
+            if len(self._sequences) > _MAX_SEQUENCES:
+                self._sequences.popitem(last=False)
+        return found
 
     def blobs(self, run: str) -> Blobs:
         """The artifacts of `run` (of the reader's own run where that is empty)."""

@@ -101,7 +101,7 @@ class RunHandle:
             segment = self.view.find(split, index)
             if segment is None:
                 raise KeyError(f"{split}[{index}]")
-            self._sequences[key] = self.reader.value(segment, index, ITEMS)
+            self._sequences[key] = self.reader.sequence(segment, index, ITEMS)
             if len(self._sequences) > _MAX_SEQUENCES:
                 self._sequences.popitem(last=False)
         return self._sequences[key][position]

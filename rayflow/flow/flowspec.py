@@ -82,7 +82,7 @@ class FlowSpec:
 
     @property
     def input(self) -> Any:
-        """The element of the innermost foreach that this task is for; None outside."""
+        """The element of the innermost foreach that this task is for, of a table its row as a dictionary; None outside."""
         return None if self._rayflow is None else self._rayflow.innermost_input()
 
     def foreach_stack(self) -> list[tuple[int, int | None, Any]]:
@@ -93,7 +93,7 @@ class FlowSpec:
         """Says which step follows; the last statement of a step. `InvalidNextException` where that cannot be followed.
 
         `next(self.a)`, `next(self.a, self.b)`, `next(self.a, foreach="items")`, `next(self.a, num_parallel=4)`,
-        `next({"x": self.a, "y": self.b}, condition="kind")`.
+        `next({"x": self.a, "y": self.b}, condition="kind")`. A foreach is over the elements of the artifact; over the rows of a table.
         """
         if self._rayflow is None:
             _refuse_outside(self, "next")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, NamedTuple
@@ -24,6 +26,7 @@ from rayflow.store.blobs import Blobs, digest_of
 _NOT_ARTIFACTS = (FunctionType, MethodType, BuiltinFunctionType, Parameter)
 _UNREAD = object()
 _IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), range})
+_FLAT = _IMMUTABLE | {date, datetime, time, timedelta, Decimal}
 
 
 class Before(NamedTuple):
@@ -92,7 +95,7 @@ class StepContext:
             if len(self._items) >= 64:
                 self._items.clear()
             segment = self.lineage.view.find(split, index)
-            self._items[key] = None if segment is None else self.lineage.reader.value(segment, index, ITEMS)
+            self._items[key] = None if segment is None else self.lineage.reader.sequence(segment, index, ITEMS)
         return self._items[key]
 
     def innermost(self, step: str, index: int) -> tuple[str, int, int] | None:
@@ -134,7 +137,12 @@ class StepContext:
 def element_of(items: Any, position: int) -> Any:
     """Element `position` of the indexed sequence of a fan-out; the caller's own, since the sequence is kept for the tasks that follow."""
     element = items[position]
-    return element if type(element) in _IMMUTABLE else deepcopy(element)
+    kind = type(element)
+    if kind in _IMMUTABLE:
+        return element
+    if kind is dict and _FLAT.issuperset(map(type, element.values())) and _FLAT.issuperset(map(type, element)):
+        return dict(element)  # 0.4 us for three columns of a row, where deepcopy takes 3 us
+    return deepcopy(element)
 
 
 @dataclass(slots=True)
@@ -207,6 +215,17 @@ class TaskBinding:
 
     def transition(self, flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         self.taken = decide(flow, targets, options, self.taken)
+
+    def sequence(self, flow: FlowSpec, taken: Transition, stored: Mapping[str, Any]) -> object:
+        """What the task is to store as the sequence of its fan-out, given what it is to store: the description of an artifact that it
+        inherited and left alone; on a bucket the parts of a large one."""
+        name = taken.foreach or ""
+        loaded = self.loaded.get(name)
+        whole: Artifact | None = None
+        if loaded is not None and loaded.value is taken.items and flow.__dict__.get(name) is taken.items:
+            is_as_it_was = name not in stored or isinstance(stored[name], Artifact)
+            whole = loaded.artifact if is_as_it_was else None
+        return self.context.blobs.in_parts(name, taken.items, whole)
 
     def frames(self) -> list[tuple[int, int | None, Any]]:
         return self.context.frames(self.context.node.name, self.index)

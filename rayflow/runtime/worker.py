@@ -252,7 +252,7 @@ class _BatchRunner:
             return
         taken = tried.transition
         if taken is not None and taken.items is not None:
-            tried.artifacts[ITEMS] = taken.items
+            tried.artifacts[ITEMS] = binding.sequence(flow, taken, tried.artifacts)
         if stage.lane.lap > 0:
             self._flatten(stage, tried, binding.index, before)
         if stage.spec.catch is not None and stage.spec.catch.var and not tried.is_caught:

@@ -10,6 +10,7 @@ value or a URL needs them.
 * `writing`, `mapped` - chunks into a file, with the disk busy meanwhile; what is mapped, and whether it was changed since.
 * `codecs.encode`, `decode`, `register` - a value comes back equal and with its exact type, or it is not stored.
 * `Blobs` - `put` and `load` of a run's artifacts: up to 32 KiB within the record, larger ones as files of their own.
+* `slices` - what a foreach fans out over, in parts on a bucket.
 * `packs` - `RowsEncoder` in the worker, `merge` and `write_pack` in the driver, `Pack` in readers.
 
 Decisions, with what was measured (2 cores, Python 3.11, numpy 2.4, pyarrow 26, other work beside it):

@@ -26,6 +26,7 @@ from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, StoreMiss
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
+from rayflow.store import slices
 from rayflow.store.codecs import Encoded, decode, encode
 from rayflow.store.local import LocalStore, fault
 from rayflow.store.mapped import holds, note_mapping, path_behind
@@ -37,13 +38,14 @@ _MAP_FROM_NBYTES = 1 << 20
 _PART_NBYTES = 16 << 20
 _PARALLEL_READS = _PARALLEL_WRITES = 8
 _TOGETHER, _TOGETHER_NBYTES = 64, 64 << 20
+_PARTS_TOGETHER = 16
 _THREADED_HASH_NBYTES = 4 << 20
 _HASH_BESIDE_NBYTES = 16 << 20
 _DATED_BACK_NS = 2_000_000_000
 """More than the coarsest clock of mtimes."""
 
 _STAMP = "user.rayflow.stamp"
-_IMMUTABLE = frozenset({"json", "text", "bytes", "range"})
+_IMMUTABLE = frozenset({"json", "text", "bytes", "range", "sliced"})
 """Codecs whose values never share the memory that they are decoded from."""
 
 _TABLE_EXTENSIONS = frozenset({".arrow", ".parquet"})
@@ -92,10 +94,16 @@ class Blobs:
     def put_all(
         self, values: Mapping[str, object], *, tables_as_files: bool = False, skips_unserializable: bool = False
     ) -> dict[str, Artifact]:
-        """As `put` of each under its name; blobs of moderate size are written together, some at a time."""
+        """As `put` of each under its name; blobs of moderate size are written together, some at a time, and a value that has several names
+        once."""
         stored: dict[str, Artifact] = {}
         waiting: dict[str, Encoded] = {}
+        names: dict[int, str] = {}
         for name, value in values.items():
+            other = names.setdefault(id(value), name)
+            if other in stored:
+                stored[name] = stored[other]
+                continue
             try:
                 encoded = value if isinstance(value, (Artifact, Encoded)) else self.encode(name, value)
             except ArtifactUnserializable:
@@ -112,6 +120,44 @@ class Blobs:
                 waiting.clear()
         self._write_once(waiting)
         return stored
+
+    def in_parts(self, name: str, value: Any, whole: Artifact | None = None) -> object:
+        """What to put as an indexed sequence of which readers want a few neighbours at a time. `whole` describes it where it is stored.
+
+        The value (or `whole`) itself where it is mapped, small, or cannot be cut; else a `Slices`, encoded, whose parts of about 4 MiB are
+        blobs of their own, which this writes. Raises `StoreFault`.
+        """
+        kept: Any = value if whole is None else whole
+        if self._store.local_path(self._layout.record) is not None or not slices.is_divisible(value):
+            return kept
+        nbytes = slices.nbytes_of(value) if whole is None else whole.nbytes
+        try:
+            if nbytes is None:
+                kept = self.encode(name, value)
+                nbytes = kept.nbytes
+            found = self._put_parts(name, value, nbytes) if nbytes >= slices.FROM_NBYTES else None
+        except ArtifactUnserializable:  # told when the value itself is put
+            return value
+        return kept if found is None else slices.encode(found, value)
+
+    def _put_parts(self, name: str, value: Any, nbytes: int) -> slices.Slices | None:
+        """None where what elements have in common makes the parts larger than the whole."""
+        starts: list[int] = []
+        parts: list[Artifact] = []
+        waiting: dict[str, Encoded] = {}
+        total = 0
+        for start, part in slices.cut(value, nbytes):
+            encoded = self.encode(name, part)
+            total += encoded.nbytes
+            if total > 2 * nbytes:
+                return None
+            starts.append(start)
+            waiting[str(start)] = encoded
+            if len(waiting) >= _PARTS_TOGETHER:
+                parts += self.put_all(waiting).values()
+                waiting = {}
+        parts += self.put_all(waiting).values()
+        return slices.Slices(len(value), tuple(starts), tuple(part.owned_by(self._layout.run) for part in parts))
 
     def encode(self, name: str, value: object) -> Encoded:
         """A value as `put` would store it. Raises `ArtifactUnserializable`."""

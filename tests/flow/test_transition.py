@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import collections
+import datetime
 import inspect
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
-from rayflow.flow.fanout import NotIterableError, in_order
+from rayflow.flow.fanout import NotIterableError, Rows, elements, in_order
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.parse import parse
 from rayflow.flow.step import step
@@ -186,7 +188,35 @@ class Indexed:
         return i * 10
 
 
-TABLE = pd.DataFrame({"x": [1, 2]})
+class TableOfAnother:
+    """A table of a library that is not known."""
+
+    columns = ("x",)
+
+    def __len__(self):
+        return 2
+
+
+class Named(pd.DataFrame):
+    """As geopandas has them."""
+
+
+INSTANT = datetime.datetime(2024, 5, 1, 12, 30)
+COLUMNS = {"n": [1, None, 3], "s": ["ą", "", None], "t": [INSTANT, None, INSTANT]}
+FRAME = pd.DataFrame({"n": [1, 2], "x": np.array([0.5, np.nan], "float32"), "t": [INSTANT, pd.NaT]}, index=pd.Index(["b", "a"], name="key"))
+TABLES = {
+    "Table": pa.table(COLUMNS),
+    "chunked Table": pa.concat_tables([pa.table(COLUMNS), pa.table(COLUMNS)]),
+    "RecordBatch": pa.record_batch(COLUMNS),
+    "pandas": FRAME,
+    "numbers for columns": pd.DataFrame(np.ones((2, 3))),
+    "no columns": pd.DataFrame(index=range(2)),
+    "subclass": Named(FRAME),
+    "Arrow in pandas": pd.DataFrame({"n": pd.array([1, None], dtype=pd.ArrowDtype(pa.int64()))}),
+    "polars": pl.DataFrame(COLUMNS),
+    "empty Table": pa.table({"n": pa.array([], pa.int64())}),
+    "empty pandas": pd.DataFrame({"n": []}),
+}
 
 
 @pytest.mark.parametrize(
@@ -224,14 +254,67 @@ def test_what_is_not_indexed_becomes_a_list_in_the_order_of_iteration(value, ite
         (None, "is not iterable"),
         (np.array(7), "is not iterable"),
         ({"k": 1}, "is a mapping"),
-        (TABLE, "is a table"),
-        (pa.table({"x": [1]}), "is a table"),
+        (TableOfAnother(), "is a table, of which"),
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), r"has several columns 'x'.*Rename them"),
+        (pa.table([[1], [2]], names=["x", "x"]), "has several columns 'x'"),
     ],
-    ids=repr,
+    ids=["number", "None", "array without a shape", "mapping", "table of another library", "columns of one name", "the same in Arrow"],
 )
 def test_what_has_no_clear_elements_is_refused(value, key_words):
     with pytest.raises(NotIterableError, match=key_words):
         in_order(value)
+
+
+def records_of(table):
+    """The rows as the library itself gives them."""
+    return (
+        table.to_dict("records")
+        if isinstance(table, pd.DataFrame)
+        else table.to_dicts()
+        if isinstance(table, pl.DataFrame)
+        else table.to_pylist()
+    )
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_elements_of_a_table_are_its_rows_as_the_library_has_them(kind):
+    table = TABLES[kind]
+
+    rows = elements(in_order(table))
+
+    assert in_order(table) is table
+    assert (len(rows), repr(list(rows))) == (len(table), repr(records_of(table)))
+
+
+def test_values_of_rows_are_plain_python():
+    mixed = pd.DataFrame(
+        {"i": np.arange(1, dtype="int8"), "o": pd.Series([np.int64(3)], dtype=object), "m": pd.array([None], dtype="Int64")}
+    )
+
+    assert [(type(value), value) for value in elements(mixed)[0].values()] == [(int, 0), (int, 3), (type(None), None)]
+
+
+@pytest.mark.parametrize("make", [pa.table, pd.DataFrame, pl.DataFrame])
+def test_rows_are_found_in_any_order_and_end_where_the_table_does(make):
+    rows = elements(make({"n": range(5000)}))
+
+    assert [rows[position]["n"] for position in (4999, 0, 1023, 1024, 2048, 2047, 4096)] == [4999, 0, 1023, 1024, 2048, 2047, 4096]
+    for outside in (5000, -1):
+        with pytest.raises(IndexError):
+            rows[outside]
+
+
+def test_one_row_does_not_convert_the_table():
+    read = []
+    rows = Rows(range(1_000_000), lambda table, start, stop: read.append((start, stop)) or list(table[start:stop]))
+
+    assert [rows[position] for position in (500_000, 500_001, 999_999)] == [500_000, 500_001, 999_999]
+    assert read == [(499_712, 500_736), (999_424, 1_000_000)]
+
+
+def test_what_is_no_table_is_its_own_elements():
+    for value in ([1], range(3), np.arange(3)):
+        assert elements(value) is value
 
 
 def test_an_error_within_the_iteration_of_a_value_is_its_own():

@@ -147,6 +147,18 @@ def test_a_value_that_changes_after_it_was_added_is_stored_as_it_was(store, blob
     assert (pack.value(0, "x", blobs.load), pack.value(0, "a", blobs.load).tolist()) == ([1], [0.0, 0.0, 0.0])
 
 
+def test_a_value_under_two_names_is_encoded_once_a_row(blobs):
+    put = []
+    encoder = RowsEncoder(lambda name, value: put.append(name) or blobs.put(name, value))
+    value = [1]
+
+    for index in range(2):
+        add(encoder, index, {"x": value, "items": value, "equal": [1]})
+        value.append(2)
+
+    assert put == ["x", "equal", "x", "equal"]
+
+
 def test_a_failure_leaves_no_half_row(store, blobs):
     encoder = RowsEncoder(blobs.put)
     add(encoder, 0, {"x": 1})

@@ -84,6 +84,7 @@ _DECODER_MODULES = {
     "npy": "rayflow.store.codecs.arrays",
     "arrow": "rayflow.store.codecs.tables",
     "parquet": "rayflow.store.codecs.tables",
+    "sliced": "rayflow.store.slices",
 }
 _registered: list[tuple[int, Codec]] = []
 

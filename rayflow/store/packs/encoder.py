@@ -34,6 +34,7 @@ class RowsEncoder:
         self._rows: list[tuple[int, int, int, float, str, int, int, int, int, int]] = []
         self._columns: dict[str, list[Any]] = {}
         self._raw: set[type] = {int, float, bool, type(None)}
+        self._put_now: dict[int, Artifact] = {}
         self.sized_nbytes = 0
         """How much of `nbytes` is text, bytes and descriptions: what rows of a short time can become large by."""
 
@@ -65,6 +66,7 @@ class RowsEncoder:
         raw = self._raw
         for value in artifacts.values():
             if type(value) not in raw:
+                self._put_now.clear()
                 artifacts = {name: self._kept(name, value) for name, value in artifacts.items()}
                 break
         columns, rows = self._columns, self._rows
@@ -126,13 +128,20 @@ class RowsEncoder:
             if len(value) <= _RAW_NBYTES and (kind is bytes or _is_text(value)):
                 self.sized_nbytes += len(value)
                 return value
-            artifact = self._put_value(name, value)
+            artifact = self._put_once(name, value)
         elif is_numpy_native(kind):
             self._raw.add(kind)
             return value
         else:
-            artifact = self._put_value(name, value)
+            artifact = self._put_once(name, value)
         self.sized_nbytes += 100 + (len(artifact.inline) if artifact.inline is not None else 100)
+        return artifact
+
+    def _put_once(self, name: str, value: Any) -> Artifact:
+        """One value under several names of a row (what is fanned out over, and its order) is encoded once."""
+        artifact = self._put_now.get(id(value))
+        if artifact is None:
+            artifact = self._put_now[id(value)] = self._put_value(name, value)
         return artifact
 
     def _make_room(self, artifacts: Mapping[str, object]) -> None:

@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 from rayflow.executors import pipes
 from rayflow.executors.entry import load_entry
@@ -38,13 +39,13 @@ def main(argv: list[str]) -> None:
     entry = load_entry(entry_name)
     while True:
         work = works.get()
-        for report in entry(work, lambda batch_id=work.batch.id: batch_id in cancelled):
-            _say(writing, report)
+        for reports in entry(work, lambda batch_id=work.batch.id: batch_id in cancelled):
+            _say(writing, reports)
 
 
-def _say(writing: int, report: Report) -> None:
+def _say(writing: int, reports: Sequence[Report]) -> None:
     try:
-        pipes.send(writing, report)
+        pipes.send(writing, reports)
     except BrokenPipeError:
         os._exit(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Protocol
 
@@ -11,9 +11,10 @@ from rayflow.model.reports import Report
 
 
 class Entry(Protocol):
-    """Performs a batch; yields its reports as they become true. Ends with `BatchOver`. Asks `is_cancelled` between tasks."""
+    """Performs a batch; yields its reports as they become true, those together that do so together: a message is what costs.
+    Ends with `BatchOver`. Asks `is_cancelled` between tasks."""
 
-    def __call__(self, work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Report]: ...
+    def __call__(self, work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Sequence[Report]]: ...
 
 
 def load_entry(name: str) -> Entry:

@@ -19,7 +19,7 @@ class InlineExecutor:
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
         self._waiting: deque[Work] = deque()
-        self._running: Iterator[Report] | None = None
+        self._running: Iterator[Sequence[Report]] | None = None
         self._running_id = -1
         self._cancelled: set[int] = set()
 
@@ -27,18 +27,18 @@ class InlineExecutor:
         self._waiting.append(work)
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
-        """The next report of the batch in progress; user code runs inside this call, however long it takes."""
+        """The next reports of the batch in progress; user code runs inside this call, however long it takes."""
         if self._running is None:
             if not self._waiting:
                 return ()
             work = self._waiting.popleft()
             self._running_id = work.batch.id
             self._running = self._entry(work, self._is_cancelled)
-        report = next(self._running, None)
-        if report is None:
+        reports = next(self._running, None)
+        if reports is None:
             self._running = None
             return self.poll(timeout_s)
-        return (report,)
+        return reports
 
     def _is_cancelled(self) -> bool:
         return self._running_id in self._cancelled

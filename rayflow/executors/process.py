@@ -114,11 +114,16 @@ class ProcessExecutor:
             self._assign()
         return reports
 
-    def _read(self, child: _Child) -> list[Report]:
+    def _read(self, child: _Child) -> Sequence[Report]:
         try:
-            report: Report = pipes.receive(child.reading)
+            reports: Sequence[Report] = pipes.receive(child.reading)
         except (EOFError, OSError):
             return self._buried(child)
+        for report in reports:
+            self._heard(child, report)
+        return reports
+
+    def _heard(self, child: _Child, report: Report) -> None:
         work = child.work
         if isinstance(report, BatchStarted):
             child.started, child.is_used = report, True
@@ -132,7 +137,6 @@ class ProcessExecutor:
             child.work = None
             if work.is_isolated:
                 self._end(child)
-        return [report]
 
     def _buried(self, child: _Child) -> list[Report]:
         """What is to be said of a child that is gone."""

@@ -226,13 +226,13 @@ class RayExecutor:
             reports.extend(self._next(self._flights[generator]))
         return reports
 
-    def _next(self, flight: _Flight) -> list[Report]:
+    def _next(self, flight: _Flight) -> Sequence[Report]:
         try:
-            reports: list[Report] = pickle.loads(self._ray.get(next(flight.generator)))
+            reports: Sequence[Report] = pickle.loads(self._ray.get(next(flight.generator)))
         except StopIteration:
             del self._flights[flight.generator]
             # Ray ends the stream of a task without an error where that was cancelled in the moment before it began.
-            return [] if flight.is_over else [self._died(flight, Failure(FailureKind.DIED, "Ray ended it without a word."))]
+            return () if flight.is_over else [self._died(flight, Failure(FailureKind.DIED, "Ray ended it without a word."))]
         except Exception as fault:  # noqa: BLE001 - Ray raises many unrelated classes; each means that the batch is over
             del self._flights[flight.generator]
             return [self._died(flight, _failure_of(fault))]
@@ -342,8 +342,8 @@ def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterat
 
     if not faulthandler.is_enabled():
         faulthandler.enable(file=2)  # a crash says where, in the log of the task
-    for report in load_entry(entry)(full, is_cancelled):
-        yield pickle.dumps([report], protocol=5)
+    for reports in load_entry(entry)(full, is_cancelled):
+        yield pickle.dumps(reports, protocol=5)
 
 
 def _warm(entry: str) -> None:

@@ -11,7 +11,7 @@ import pickle
 import resource
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -40,7 +40,10 @@ from rayflow.runtime.shared import Assignment, Shared
 from rayflow.runtime.stage import Attempt, Stage
 from rayflow.runtime.surroundings import Surroundings
 
-FLUSH_S = 0.08
+FLUSH_S, LONGEST_FLUSH_S = 0.08, 0.4
+FLUSH_SHARE = 0.01
+"""How often rows are reported: so that reports take this share of the time, within these bounds. One costs 1 ms for a single row, some
+more for thousands or where several steps are performed in one go: at a fixed 0.08 s that was 2 to 5 % of the time."""
 FLUSH_NBYTES = 8 << 20
 HAND_BACK_S = 1.0
 """A batch is meant to take 0.25 to 0.5 s. One that takes this long holds slower tasks than was known: the rest goes back."""
@@ -55,14 +58,14 @@ def prepare() -> None:
         import_module(name)
 
 
-def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Report]:
-    """Performs the batch and yields its reports; the last is `BatchOver`."""
+def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Sequence[Report]]:
+    """Performs the batch and yields its reports, those of one moment together; the last is `BatchOver`."""
     shared = shared_of(work.shared_id, work.shared)
     assignment: Assignment = pickle.loads(work.payload)
     try:
         session = session_of(shared)
     except Exception as error:  # noqa: BLE001 - the user's module runs when it is imported: its failure is that of the tasks
-        yield from _not_begun(work.batch, failure_of(error))
+        yield list(_not_begun(work.batch, failure_of(error)))
         return
     runner = _BatchRunner(session, shared, assignment, work, is_cancelled)
     yield from runner.run()
@@ -92,6 +95,7 @@ class _BatchRunner:
         self.stages: dict[Lane, Stage] = {}
         self.own = self._stage(self.batch.lane)
         self.flushed_at = 0.0
+        self.flush_every_s = FLUSH_S
         self.slowest_s = 0.0
 
     def _stage(self, lane: Lane) -> Stage:
@@ -102,13 +106,12 @@ class _BatchRunner:
             stage = self.stages[lane] = Stage(self.session, self.shared, self.batch, lane, context)
         return stage
 
-    def run(self) -> Iterator[Report]:
+    def run(self) -> Iterator[Sequence[Report]]:
         capture = self.capture = self.session.capture(self.shared, self.batch.step) if self.shared.keeps_logs else None
         progress = self.session.progress
         begin = capture.sizes() if capture else (0, 0)
-        yield BatchStarted(
-            self.batch.id, os.getpid(), self.session.node, capture.name if capture else None, *begin, progress.path if progress else ""
-        )
+        log = capture.name if capture else None
+        yield [BatchStarted(self.batch.id, os.getpid(), self.session.node, log, *begin, progress.path if progress else "")]
         if capture:
             capture.resume()
         # The client looks where the run is, in user code and in what that starts.
@@ -117,15 +120,18 @@ class _BatchRunner:
             yield from self._splits(surroundings)
             if progress:
                 progress.set(self.batch.id, IDLE, 0)
-            yield from self._flush()
+            rest = self._flush()
+            if not self.session.store.can_append:  # of a batch on a bucket the logs follow, and need not be waited for
+                yield rest
+                rest = []
         finally:
             current._leave()  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
             surroundings.leave()
             if capture:
                 capture.pause()
-        yield BatchOver(self.batch.id)
+        yield [*rest, BatchOver(self.batch.id)]
 
-    def _splits(self, surroundings: Surroundings) -> Iterator[Report]:
+    def _splits(self, surroundings: Surroundings) -> Iterator[Sequence[Report]]:
         """Task after task of the batch, of each also what follows it in the same go; until it is asked to stop, or has taken so long that
         the rest is better shared out again."""
         batch, own, clock = self.batch, self.own, time.perf_counter
@@ -149,17 +155,18 @@ class _BatchRunner:
                 else:
                     stage = self._stage(lane)
                     attempt, before = 0, Before({**before.values, **kept} if before else kept, kept)
-                if now - self.flushed_at >= FLUSH_S or is_full:
-                    yield from self._flush()
+                if now - self.flushed_at >= self.flush_every_s or is_full:
+                    yield self._flush()
                     if self.is_cancelled():
                         return
                     now = clock()
+                    self.flush_every_s = min(max(FLUSH_S, (now - self.flushed_at) / FLUSH_SHARE), LONGEST_FLUSH_S)
             if now - begun >= HAND_BACK_S:
                 break
 
     def _after_failure(
         self, stage: Stage, index: int, attempt: int, tried: Attempt, before: Before | None, surroundings: Surroundings
-    ) -> Generator[Report, None, tuple[Attempt, Mapping[str, object] | None]]:
+    ) -> Generator[Sequence[Report], None, tuple[Attempt, Mapping[str, object] | None]]:
         """Further attempts until the task is done, or is for the driver to decide about: then nothing is kept."""
         while True:
             assert tried.failure is not None
@@ -171,8 +178,7 @@ class _BatchRunner:
             is_retried = isinstance(decision, RetryNow)
             row = self._row(index, attempt, tried, Status.FAILED)
             lane = None if stage.is_own else stage.lane
-            yield from self._flush()
-            yield AttemptFailed(self.batch.id, index, attempt, tried.failure, row, is_retried, lane=lane)
+            yield [*self._flush(), AttemptFailed(self.batch.id, index, attempt, tried.failure, row, is_retried, lane=lane)]
             if not is_retried:
                 return tried, None
             surroundings.restore()
@@ -329,17 +335,16 @@ class _BatchRunner:
             failure=tried.failure,
         )
 
-    def _flush(self) -> Iterator[Report]:
+    def _flush(self) -> list[Report]:
         """The reports of what is done since the last ones: in the graph's order, so that what follows from a task is told after it."""
         now = time.perf_counter()
         spent_s, self.flushed_at = now - self.flushed_at, now
         slowest_s, self.slowest_s = self.slowest_s, 0.0
         log = self.capture.name if self.capture else None
         stages = [self.own] if len(self.stages) == 1 else sorted(self.stages.values(), key=lambda stage: stage.order)
-        for stage in stages:
-            report = stage.report(self.batch.id, self.session.node, log, spent_s, slowest_s)
-            if report is not None:
-                yield report
+        found = [stage.report(self.batch.id, self.session.node, log, spent_s, slowest_s) for stage in stages]
+        reports: list[Report] = [report for report in found if report is not None]
+        return reports
 
     def _print_failure(self, flow: Any, error: BaseException) -> None:
         if self.capture:

@@ -7,7 +7,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rayflow.executors.progress import ProgressWord
@@ -32,12 +32,12 @@ class Script:
     acts: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
-def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Report]:
+def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Sequence[Report]]:
     """Performs the script in `work.payload`, one report a task. Raises for a payload that is no script."""
     script: Script = pickle.loads(work.payload)
     word = ProgressWord(f"{script.progress_dir}/{os.getpid()}")
     batch = work.batch
-    yield BatchStarted(batch.id, os.getpid(), os.uname().nodename, progress=word.path)
+    yield [BatchStarted(batch.id, os.getpid(), os.uname().nodename, progress=word.path)]
     outside = dict(os.environ)
     os.environ.update(work.environment)
     for index in batch.indices:
@@ -46,14 +46,14 @@ def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Report]:
         begun = time.perf_counter()
         found = _act(script.acts.get(index, ""), work.shared)
         row = Row(attempt=batch.attempt_of(index), started_us=begun_us, seconds=time.perf_counter() - begun, pid=os.getpid(), node=found)
-        yield RowsDone(batch.id, IndexSet.single(index), rows=(row,))
+        yield [RowsDone(batch.id, IndexSet.single(index), rows=(row,))]
         if is_cancelled():
             break
     word.set(batch.id, -1, 0)
     for name in work.environment:
         os.environ.pop(name, None)
     os.environ.update({name: outside[name] for name in work.environment if name in outside})
-    yield BatchOver(batch.id)
+    yield [BatchOver(batch.id)]
 
 
 def _act(act: str, shared: bytes) -> str:

@@ -18,11 +18,11 @@ def test_the_first_batches_have_one_split_each() -> None:
 
 
 def test_batches_grow_towards_the_target_and_shrink_at_the_end() -> None:
-    assert sizes(0.01, 200, slots=1) == [1, 8, 40, 40, 40, 35, 18, 9, 4, 2, 2, 1]
+    assert sizes(0.01, 200, slots=1) == [1, 8, 50, 50, 45, 23, 11, 6, 4, 2]
 
 
 def test_batches_of_trivial_splits_do_not_become_trivial_at_the_end() -> None:
-    assert sizes(20e-6, 100_000, slots=2)[-3:] == [1000, 1000, 183]
+    assert sizes(20e-6, 100_000, slots=2)[-3:] == [1999, 1999, 1161]
 
 
 def test_one_slow_split_does_not_stand_for_the_thousands_after_it() -> None:
@@ -32,13 +32,13 @@ def test_one_slow_split_does_not_stand_for_the_thousands_after_it() -> None:
 
 
 def test_slow_splits_stay_one_per_batch() -> None:
-    assert set(sizes(0.1, 50, slots=2)) == {1}
+    assert set(sizes(0.3, 50, slots=2)) == {1}
 
 
 def test_uneven_splits_get_smaller_batches() -> None:
     even, uneven = Pace().after(1000, 1.0, 0.002, 10**4), Pace().after(1000, 1.0, 0.5, 10**4)
 
-    assert (even.batch_size(10**6, 2), uneven.batch_size(10**6, 2)) == (400, 250)
+    assert (even.batch_size(10**6, 2), uneven.batch_size(10**6, 2)) == (500, 250)
 
 
 def test_a_batch_has_a_largest_size() -> None:

@@ -141,7 +141,7 @@ def element_of(items: Any, position: int) -> Any:
     if kind in _IMMUTABLE:
         return element
     if kind is dict and _FLAT.issuperset(map(type, element.values())) and _FLAT.issuperset(map(type, element)):
-        return dict(element)  # 0.4 us for three columns of a row, where deepcopy takes 3 us
+        return dict(element)  # 0.7 us for three columns of a row, where deepcopy takes 2.5 us
     return deepcopy(element)
 
 

@@ -278,6 +278,26 @@ def test_tables_are_arrow_on_a_disk_and_parquet_on_a_bucket_unless_asked_otherwi
     assert kinds == ["arrow", "arrow", "parquet", "parquet", "arrow", "parquet"]
 
 
+class Told:
+    """Tells when it is encoded."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def __reduce__(self):
+        self.times.append(1)
+        return Told, ([],)
+
+
+def test_a_value_under_two_names_is_encoded_once(blobs):
+    times = []
+    value = Told(times)
+
+    stored = blobs.put_all({"x": value, "y": [1], "items": value})
+
+    assert (stored["items"] is stored["x"], len(times)) == (True, 1)
+
+
 def test_the_digest_of_a_small_artifact_is_that_of_its_bytes(blobs):
     assert digest_of(blobs.put("x", b"abc")) == blake3(b"abc").hexdigest()
     assert digest_of(big := blobs.put("x", BIG)) == big.digest

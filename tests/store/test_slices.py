@@ -139,6 +139,9 @@ def test_only_the_last_parts_are_kept():
     sequence = Sliced(Slices(60, starts, parts), lambda part: loaded.append(int(part.preview)) or range(int(part.preview), 60))
 
     assert [sequence[position] for position in (0, 15, 25, 35, 5, 45, 15, 0, 59)] == [0, 15, 25, 35, 5, 45, 15, 0, 59]
+    for outside in (-1, 60):
+        with pytest.raises(IndexError):
+            sequence[outside]
     assert loaded == [0, 10, 20, 30, 40, 10, 50]
 
 

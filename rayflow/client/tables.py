@@ -6,6 +6,7 @@ is looked up for just the rows that need it. Cost: per segment, and about 1 us a
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,8 @@ def table_of_inputs(lineage: Lineage, keys: Sequence[TaskKey], names: Sequence[s
 def table_of_join(lineage: Lineage, step: str, index: int, names: Sequence[str] = ()) -> Any:
     """`inputs.table(*names)` of the join `step` at `index`: one row per input, in their order.
 
-    Where one step leads to the join, its segments are ranges of splits, and a million inputs cost a few slices; else each is looked up.
+    Each split led there by one step, the only one or the arm of a switch that it took: its segments are taken as they are, and a million
+    inputs cost a few slices. Where laps of a step lead to the join each input is looked up.
     """
     import pyarrow as pa
 
@@ -88,21 +90,27 @@ def _split_range(lineage: Lineage, step: str, index: int) -> range | None:
 
 
 def _whole_parts(lineage: Lineage, step: str, children: range) -> list[_Part] | None:
-    """The splits as dense parts of their segments; None where several steps, or laps of one, lead to the join."""
+    """The splits as parts of their segments; None where laps of a step lead to the join, or a split is not in just one segment."""
     sources = lineage.graph[step].sources
-    known = lineage.view.steps.get(sources[0])
-    if len(sources) != 1 or known is None or not children or lineage.graph[sources[0]].is_loop:
+    if not children or any(lineage.graph[source].is_loop for source in sources):
         return None
     parts: list[_Part] = []
     wanted = IndexSet(children)
-    for segment in known.overlapping(wanted):
-        held = segment.indices.intersection(wanted)
-        if not held.is_dense or not segment.indices.is_dense:
-            return None
-        if held:
-            first = held[0] - children.start
-            parts.append(_Part(segment, held.values, range(first, first + len(held))))
+    for source in sources:
+        known = lineage.view.steps.get(source)
+        for segment in known.overlapping(wanted) if known is not None else ():
+            is_inside = segment.indices.lowest >= children.start and segment.indices.highest < children.stop
+            held = segment.indices if is_inside else segment.indices.intersection(wanted)
+            if held:
+                parts.append(_Part(segment, held.values, _shifted(held, -children.start)))
     return parts if sum(len(part.indices) for part in parts) == len(children) else None
+
+
+def _shifted(indices: IndexSet, by: int) -> Sequence[int]:
+    values = indices.values
+    if isinstance(values, range):
+        return range(values.start + by, values.stop + by, values.step)
+    return array("q", [index + by for index in values])
 
 
 def last_end_us(lineage: Lineage, step: str) -> int:
@@ -378,13 +386,12 @@ def _in_row_order(pieces: list[Piece], name: str) -> Any:
         raise NotAColumnError(f"Artifact '{name}' cannot be a column: its tasks stored values of different types ({kinds}).") from error
     if is_dense:
         return column
-    rows = [row for part, _ in pieces for row in part]
-    if rows == list(range(len(rows))):
-        return column
-    piece_of = [0] * len(rows)
-    for position, row in enumerate(rows):
-        piece_of[row] = position
-    return column.take(arrays.numbers(piece_of))
+    import pyarrow.compute as pc
+
+    rows = array("q")
+    for part, _ in pieces:
+        rows.extend(part)
+    return column.take(pc.call_function("array_sort_indices", [arrays.numbers(rows)]))
 
 
 def _store_reader(lineage: Lineage) -> StoreReader:

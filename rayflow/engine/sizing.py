@@ -3,7 +3,9 @@
 Batches start at one split and grow eightfold towards `TARGET_S` seconds of work: a worker that meets slower splits than was known hands
 the rest back, so that a wrong guess costs a second. Splits of `SLOW_S` and more are launched one by one, so that slow work has the
 semantics and the parallelism of one task per split. (That was 0.1 s: from one Ray task to the next a worker idles 3 to 5 ms and rayflow
-adds as much, so that 200 splits of 0.1 s took 10 % more than the work. A step with few tasks has them apart anyway.) Near the end batches shrink (guided self-scheduling) to `LEAST_S` of work, so that
+adds as much, so that 200 splits of 0.1 s took 10 % more than the work. A step with few tasks has them apart anyway.)
+
+Near the end batches shrink (guided self-scheduling) to `LEAST_S` of work, so that
 all slots finish together: smaller ones would cost more than they even out. Seen in one run of 100,000 trivial splits on two busy slots:
 doubling took the first 0.3 s and shrinking to single splits the last 0.3 s of 2.5 s. More is in `spec/ray-facts.md`, section 2.
 """

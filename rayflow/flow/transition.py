@@ -46,7 +46,8 @@ def decide(flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any], prev
         known = _known(flow).get(getattr(targets[0], "__func__", None))
         if known is not None:
             return known
-    _check_options(flow, targets, options)
+    if not _is_plain_switch(targets, options):
+        _check_options(flow, targets, options)
     if options.get("condition") is not None:
         return _switch(flow, targets[0], options["condition"])
     if any(isinstance(target, dict) for target in targets):
@@ -100,6 +101,11 @@ def _check_options(flow: Any, targets: tuple[Any, ...], options: Mapping[str, An
             _refuse(flow, "has a condition, which takes one dictionary that is not empty: self.next({value: self.<step>}, condition='x').")
         if not isinstance(condition, str):
             _refuse(flow, f"has condition={condition!r}. The condition is a string, the name of an artifact.")
+
+
+def _is_plain_switch(targets: tuple[Any, ...], options: Mapping[str, Any]) -> bool:
+    """Whether this is what nearly every switch is; nothing remains to be checked then."""
+    return len(options) == len(targets) == 1 and type(options.get("condition")) is str and isinstance(targets[0], dict) and bool(targets[0])
 
 
 def _step_name(flow: Any, target: Any) -> str:

@@ -161,8 +161,7 @@ class _Inherited:
         return value
 
 
-@dataclass(slots=True)
-class _Loaded:
+class _Loaded(NamedTuple):
     """An inherited artifact as it was given to the user: the value, and what it was decoded from (None: a scalar that was handed on)."""
 
     value: Any
@@ -265,23 +264,26 @@ class TaskBinding:
         self.merged.update({name: next(iter(versions.values())) for name, versions in candidates.items()})
 
     def stored(self, flow: FlowSpec, read_only: frozenset[str]) -> dict[str, Any]:
-        """What the task is to store: its own values, changed inherited ones, and what it merged, as `Artifact`s where unchanged."""
+        """What the task is to store: its own values, changed inherited ones, and what it merged, as `Artifact`s where unchanged.
+        `read_only` are the attributes that are no artifacts: parameters, constants, and `_rayflow`."""
         found: dict[str, Any] = {}
         inherited = self.loaded
         for name, value in flow.__dict__.items():
-            if name == "_rayflow" or name in read_only or name.startswith("__"):
+            if name in read_only or name[:2] == "__":
                 continue
             if type(value) not in _IMMUTABLE and isinstance(value, _NOT_ARTIFACTS):
                 continue
-            loaded = inherited.get(name) if inherited else None
-            if loaded is not None and loaded.value is value and is_unchanged(self.context.blobs, value, loaded.artifact, name):
-                if loaded.is_merged:
-                    found[name] = loaded.artifact
-                continue
+            if name in inherited:
+                loaded = inherited[name]
+                if loaded.value is value and is_unchanged(self.context.blobs, value, loaded.artifact, name):
+                    if loaded.is_merged:
+                        found[name] = loaded.artifact
+                    continue
             found[name] = value
-        for name, artifact in self.merged.items():
-            if name not in self.loaded and name not in found:
-                found[name] = artifact
+        if self.merged:
+            for name, artifact in self.merged.items():
+                if name not in self.loaded and name not in found:
+                    found[name] = artifact
         return found
 
 

@@ -45,7 +45,6 @@ class Capture:
         self._paths = [self._path(stream) for stream in (*_STREAMS, "marks")]
         self._files = [os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666) for path in self._paths]
         self._begin: Sizes = (0, 0)
-        self._end: Sizes = (0, 0)
         self._streams: tuple[TextIO | None, TextIO | None] = (None, None)
         self._cut = [False, False]
         self._has_cut = False
@@ -77,7 +76,7 @@ class Capture:
     def resume(self) -> None:
         """Another batch of the step: what user code may have done to the streams is undone."""
         self._is_busy.set()
-        self._end = self.sizes()
+        self._begin = self.sizes()
         if all(_is_same_file(number + 1, self._files[number]) for number in (0, 1)):
             self.repair()
         else:
@@ -96,11 +95,6 @@ class Capture:
         if self._store.local_path(self._layout.log(self.name, "out")) is None:
             self._upload()
 
-    def begin(self) -> Sizes:
-        """The next attempt starts where the one before ended: what is written between them, by a thread that goes on, is the next one's."""
-        self._begin = self._end
-        return self._begin
-
     def sizes(self) -> Sizes:
         """Where the files end. Python's streams on them write through, so that nothing waits in a buffer. (A seek is a third of the price
         of fstat, and harmless to files that are appended to.)"""
@@ -108,22 +102,23 @@ class Capture:
 
     def end(self) -> Span:
         """(begin, end) of stdout, then of stderr, of the attempt that is over. Streams that it closed or replaced work again; a cut file
-        grows again."""
+        grows again. The next attempt starts there: what is written between them, by a thread that goes on, is the next one's."""
         self.repair()
-        end = self.sizes()
-        if end == self._begin and not self._has_cut:  # silent, as most of a million splits are
+        begin, files = self._begin, self._files
+        end = os.lseek(files[0], 0, os.SEEK_END), os.lseek(files[1], 0, os.SEEK_END)
+        if end == begin and not self._has_cut:  # silent, as most of a million splits are
             return end[0], end[0], end[1], end[1]
         with self._cutting:  # the sampler may be about to cut
             end = self.sizes()
-            if max(end[0] - self._begin[0], end[1] - self._begin[1]) > self._cap_nbytes:  # faster than the sampler looks
+            if max(end[0] - begin[0], end[1] - begin[1]) > self._cap_nbytes:  # faster than the sampler looks
                 self._enforce_cap()
                 end = self.sizes()
             if any(self._cut):
                 self._redirect()
                 self._cut = [False, False]
                 self._has_cut = False
-        self._end = end
-        return self._begin[0], end[0], self._begin[1], end[1]
+        self._begin = end
+        return begin[0], end[0], begin[1], end[1]
 
     def span(self) -> LogSpan:
         """The span of the attempt that is over."""
@@ -192,6 +187,7 @@ class Copied:
 
     def resume(self) -> None:
         self._before = (sys.stdout, sys.stderr)
+        self._begin = self.sizes()
         self._insert()
 
     def _insert(self) -> None:
@@ -219,19 +215,16 @@ class Copied:
                 self._store.write(self._layout.log(self.name, stream), [content])
             self._written[which] = len(content)
 
-    def begin(self) -> Sizes:
-        self._begin = self.sizes()
-        for tee in self._tees:
-            tee.room = self._cap_nbytes
-        return self._begin
-
     def sizes(self) -> Sizes:
         return self._contents[0].tell(), self._contents[1].tell()
 
     def end(self) -> Span:
         self.repair()
-        end = self.sizes()
-        return self._begin[0], end[0], self._begin[1], end[1]
+        begin, end = self._begin, self.sizes()
+        self._begin = end
+        for tee in self._tees:
+            tee.room = self._cap_nbytes
+        return begin[0], end[0], begin[1], end[1]
 
     def span(self) -> LogSpan:
         return LogSpan(self.name, *self.end())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rayflow.engine.chains import goes_on
-from rayflow.flow.transition import Transition
+from rayflow.flow.current import TaskContext
+from rayflow.flow.transition import Transition, check_taken
 from rayflow.model.commands import Batch
 from rayflow.model.graph import Node
 from rayflow.model.indexes import ROOT_SPACE, IndexSet, Lane
@@ -19,17 +19,21 @@ from rayflow.runtime.session import Session
 from rayflow.runtime.shared import Shared
 from rayflow.store.packs import RowsEncoder
 
+_MAX_CHECKED = 64
 
-@dataclass(slots=True)
+
 class Attempt:
-    """One attempt as it went: how it ended, where it went, what it stores."""
+    """One attempt as it went: how it ended, where it went, what it stores. (A dataclass takes twice the time to make.)"""
 
-    started_us: int
-    seconds: float = 0.0
-    failure: Failure | None = None
-    transition: Transition | None = None
-    artifacts: dict[str, Any] = field(default_factory=dict[str, Any])
-    is_caught: bool = False
+    __slots__ = ("artifacts", "failure", "is_caught", "seconds", "started_us", "transition")
+
+    def __init__(self, started_us: int) -> None:
+        self.started_us = started_us
+        self.seconds = 0.0
+        self.failure: Failure | None = None
+        self.transition: Transition | None = None
+        self.artifacts: dict[str, Any] = {}
+        self.is_caught = False
 
 
 class Stage:
@@ -43,6 +47,11 @@ class Stage:
         self.function = getattr(session.flow_class, lane.step)
         self.is_own = lane == batch.lane
         self.is_lone = self.node.space == ROOT_SPACE
+        self.is_plain = not self.node.takes_inputs and not self.spec.timeout_s
+        self.caught_name = self.spec.catch.var if self.spec.catch is not None else None
+        self.task = TaskContext(session.run_context, lane.step, "")
+        self.checked: dict[int, Transition] = {}
+        self.following: dict[str, Stage | None] = {}
         self.notes_where = self.node.is_switch or self.node.is_foreach
         steps = list(shared.record.graph.nodes)
         self.order = (steps.index(lane.step), lane.lap)
@@ -56,59 +65,69 @@ class Stage:
 
     def forget(self) -> None:
         """Begins the next report."""
-        self._indices: list[int] = []
         self._targets: list[str] = []
         self._counts: list[int] = []
-        self._rows: list[Row] = []
-        self._busy_s = 0.0
-        self._caught = 0
+        self._lone: list[tuple[int, Row]] = []
 
-    def follower(self, transition: Transition | None) -> Lane | None:
-        """The lane of the task that this worker performs next, after one that took this transition; None where it goes no further."""
-        target = self._linear or (transition.targets[0] if transition is not None else None)
-        if target is None or target not in self._followers:
-            return None
-        return Lane(target, self.lane.lap + 1 if target == self.lane.step else 0, self.lane.step)
+    def check(self, taken: Transition | None) -> None:
+        """Raises `InvalidNextException` where a task went elsewhere than its source says. Most tasks of a step take one transition, the
+        very object (see `decide`): it is looked at once."""
+        if id(taken) not in self.checked:
+            check_taken(self.node, taken)
+            if taken is not None and taken.count is None and len(self.checked) < _MAX_CHECKED:
+                self.checked[id(taken)] = taken
+
+    def follower(self, transition: Transition | None, stage_of: Callable[[Lane], Stage]) -> Stage | None:
+        """The stage of the task that this worker performs next, after one that took this transition; None where it goes no further."""
+        target = self._linear or (transition.targets[0] if transition is not None else "")
+        if target in self.following:
+            return self.following[target]
+        found = None
+        if target in self._followers:
+            found = stage_of(Lane(target, self.lane.lap + 1 if target == self.lane.step else 0, self.lane.step))
+        self.following[target] = found
+        return found
 
     def add(self, index: int, attempt: int, tried: Attempt, spans: tuple[int, int, int, int]) -> Mapping[str, object]:
         """Takes the row of a task of a fan-out into the next report; returns what is kept of its artifacts: scalars, and descriptions.
         ArtifactUnserializable, and nothing is added, where one cannot be stored."""
         status = Status.CAUGHT if tried.is_caught else Status.OK
         kept = self.encoder.add(index, attempt, tried.started_us, tried.seconds, status, 0, *spans, tried.artifacts)
-        self._note(index, tried)
+        if self.notes_where:
+            self._note_where(tried.transition)
         return kept
 
     def add_row(self, index: int, tried: Attempt, row: Row) -> None:
         """The same for a lone task."""
-        self._rows.append(row)
-        self._note(index, tried)
+        self._lone.append((index, row))
+        if self.notes_where:
+            self._note_where(tried.transition)
 
-    def _note(self, index: int, tried: Attempt) -> None:
-        self._indices.append(index)
-        self._busy_s += tried.seconds
-        if tried.is_caught:
-            self._caught += 1
-        if self.notes_where and tried.transition is not None:
-            if self.node.is_switch:
-                self._targets.append(tried.transition.targets[0])
-            if self.node.is_foreach:
-                self._counts.append(tried.transition.count or 0)
+    def _note_where(self, transition: Transition | None) -> None:
+        if transition is None:
+            return
+        if self.node.is_switch:
+            self._targets.append(transition.targets[0])
+        if self.node.is_foreach:
+            self._counts.append(transition.count or 0)
 
     def report(self, batch_id: int, node: str, log: str | None, spent_s: float, slowest_s: float) -> RowsDone | None:
         """What is done since the last report; None where that is nothing."""
-        if not self._indices:
+        indices = [index for index, _ in self._lone] if self.is_lone else self.encoder.indices
+        if not indices:
             return None
+        rows = tuple(row for _, row in self._lone)
         report = RowsDone(
             batch_id=batch_id,
-            indices=IndexSet.of(self._indices),
-            rows=tuple(self._rows),
-            columns=None if self.is_lone else self.encoder.flush(os.getpid(), node, log),
+            indices=IndexSet.of(indices),
+            rows=rows,
             taken=_taken(self._targets) if self.node.is_switch else None,
             counts=tuple(self._counts) if self.node.is_foreach else None,
-            busy_s=self._busy_s,
+            busy_s=sum(row.seconds for row in rows) if self.is_lone else self.encoder.busy_s,
             spent_s=spent_s if self.is_own else 0.0,
             slowest_s=slowest_s if self.is_own else 0.0,
-            caught=self._caught,
+            caught=sum(row.status is Status.CAUGHT for row in rows) if self.is_lone else self.encoder.caught,
+            columns=None if self.is_lone else self.encoder.flush(os.getpid(), node, log),
             lane=None if self.is_own else self.lane,
         )
         self.forget()

@@ -21,7 +21,7 @@ from rayflow.client.environ import ROOT_VARIABLE
 from rayflow.engine.retry import Catch, RetryNow, after_failure
 from rayflow.executors.progress import IDLE
 from rayflow.flow.binding import instance_of, read_only_names
-from rayflow.flow.current import TaskContext, current
+from rayflow.flow.current import current
 from rayflow.flow.transition import Transition, check_taken, static_transition
 from rayflow.model.caught import FALLBACK_TYPE, CaughtException
 from rayflow.model.commands import Batch
@@ -90,7 +90,7 @@ class _BatchRunner:
         self.batch = work.batch
         self.is_cancelled = is_cancelled
         self.lineage = lineage_of(session, shared, assignment.scope)
-        self.read_only = read_only_names(session.bound)
+        self.read_only = read_only_names(session.bound) | {"_rayflow"}
         self.capture: Capture | Copied | None = None
         self.stages: dict[Lane, Stage] = {}
         self.own = self._stage(self.batch.lane)
@@ -148,12 +148,10 @@ class _BatchRunner:
                 surroundings.restore()
                 now = clock()
                 is_full = stage.encoder.sized_nbytes > FLUSH_NBYTES
-                lane = stage.follower(tried.transition) if kept is not None and stage.goes_on else None
-                if lane is None or kept is None:
-                    stage = None
+                stage = stage.follower(tried.transition, self._stage) if kept is not None and stage.goes_on else None
+                if stage is None or kept is None:
                     self.slowest_s = max(self.slowest_s, now - split_begun)
                 else:
-                    stage = self._stage(lane)
                     attempt, before = 0, Before({**before.values, **kept} if before else kept, kept)
                 if now - self.flushed_at >= self.flush_every_s or is_full:
                     yield self._flush()
@@ -195,20 +193,21 @@ class _BatchRunner:
         flow = instance_of(session.bound, binding)
         if session.progress:
             session.progress.set(self.batch.id, index, attempt, *stage.progress)
-        current._enter(  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
-            TaskContext(session.run_context, stage.lane.step, binding.task_id, attempt)
-        )
-        if self.capture:
-            self.capture.begin()
+        task = stage.task
+        task.task_id, task.retry_count = binding.task_id, attempt
+        current._enter(task)  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
         tried = Attempt(time.time_ns() // 1000)
         begun = clock()
         try:
             if self.batch.fallback_for is not None:
                 self._fall_back(stage, tried, self.batch.fallback_for)
             else:
-                self._call(stage, flow, index)
+                if stage.is_plain:
+                    stage.function(flow)
+                else:
+                    self._call(stage, flow, index)
                 taken = tried.transition = binding.taken
-                check_taken(stage.node, taken)
+                stage.check(taken)
                 if taken is not None and taken.count:
                     self._check_width(stage, taken.count)
         except SystemExit as exit_:
@@ -251,18 +250,19 @@ class _BatchRunner:
     def _gather(self, stage: Stage, tried: Attempt, binding: TaskBinding, flow: Any, before: Before | None) -> None:
         """Collects what the attempt stores. Comparing inherited values may meet ones that cannot be encoded any more."""
         try:
-            tried.artifacts.update(binding.stored(flow, self.read_only))
+            stored = binding.stored(flow, self.read_only)
         except Exception as error:  # noqa: BLE001 - encoding calls the user's own __reduce__ and the like
             if tried.failure is None:
                 tried.failure = failure_of(error)
             return
+        tried.artifacts = {**tried.artifacts, **stored} if tried.artifacts else stored
         taken = tried.transition
         if taken is not None and taken.items is not None:
             tried.artifacts[ITEMS] = binding.sequence(flow, taken, tried.artifacts)
         if stage.lane.lap > 0:
             self._flatten(stage, tried, binding.index, before)
-        if stage.spec.catch is not None and stage.spec.catch.var and not tried.is_caught:
-            tried.artifacts[stage.spec.catch.var] = None
+        if stage.caught_name and not tried.is_caught:
+            tried.artifacts[stage.caught_name] = None
 
     def _flatten(self, stage: Stage, tried: Attempt, index: int, before: Before | None) -> None:
         """A later lap repeats what earlier laps stored, by reference."""

@@ -36,7 +36,7 @@ def captured(store, program: str, cap_nbytes: int = 1 << 20) -> list[tuple[str, 
         "capture.start(); capture.resume()",
         "spans = []",
         "def attempt(function):",
-        "    capture.begin(); function(); spans.append(capture.end())",
+        "    function(); spans.append(capture.end())",
         program,
         "capture.pause(); capture.close()",
         "os.write(told, json.dumps([capture.name, spans]).encode())",
@@ -126,7 +126,6 @@ def test_a_copy_reaches_the_terminal_and_the_log(store, terminal):
     copied = Copied(store, LAYOUT, "train", 1 << 20)
     with terminal() as screen:
         copied.resume()
-        copied.begin()
         print("both ü")
         span = copied.span()
         copied.pause()
@@ -143,7 +142,6 @@ def test_copied_streams_that_an_attempt_spoils_work_in_the_next(store, terminal,
     with terminal() as screen:
         copied.resume()
         for deed in (lambda: (print("one"), spoil()), lambda: print("two")):
-            copied.begin()
             deed()
             copied.end()
         copied.pause()
@@ -156,7 +154,6 @@ def test_a_copy_is_cut_at_the_cap_and_the_terminal_is_not(store, terminal):
     with terminal() as screen:
         copied.resume()
         for text in ("x" * 50, "y"):
-            copied.begin()
             print(text, end="")
             copied.end()
         copied.pause()

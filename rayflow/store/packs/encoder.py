@@ -63,12 +63,18 @@ class RowsEncoder:
         """Adds the row of one attempt, with the artifacts that it stored: values, or descriptions of ones stored elsewhere. Returns what
         it keeps of them: plain scalars, and descriptions of everything else. Raises `ArtifactUnserializable`, or what `put` raises,
         and then has added nothing."""
-        raw = self._raw
+        raw, text_nbytes = self._raw, 0
         for value in artifacts.values():
-            if type(value) not in raw:
+            kind = type(value)
+            if kind not in raw:
+                if kind is str and len(value) <= _RAW_NBYTES and value.isascii():  # type: ignore[arg-type, attr-defined] - a str
+                    text_nbytes += len(value)  # type: ignore[arg-type]
+                    continue
                 self._put_now.clear()
                 artifacts = {name: self._kept(name, value) for name, value in artifacts.items()}
+                text_nbytes = 0  # counted there
                 break
+        self.sized_nbytes += text_nbytes
         columns, rows = self._columns, self._rows
         if artifacts.keys() != columns.keys():
             self._make_room(artifacts)
@@ -76,6 +82,21 @@ class RowsEncoder:
             columns[name].append(value)
         rows.append((index, attempt, started_us, seconds, status, peak_nbytes, out_begin, out_end, err_begin, err_end))
         return artifacts
+
+    @property
+    def indices(self) -> list[int]:
+        """Those of the rows."""
+        return [row[0] for row in self._rows]
+
+    @property
+    def busy_s(self) -> float:
+        """What their attempts took, in seconds."""
+        return sum(row[3] for row in self._rows)
+
+    @property
+    def caught(self) -> int:
+        """How many of them `@catch` saved."""
+        return sum(row[4] is Status.CAUGHT for row in self._rows)
 
     def flush(self, pid: int = 0, node: str = "", log: str | None = None) -> bytes:
         """The rows added since the last flush as one Arrow IPC stream of one record batch, and forgets them. `pid`, `node` and the

@@ -15,6 +15,7 @@ Task = tuple[int, int]
 def check(scheduler: Scheduler) -> None:
     """AssertionError, naming the step, where the scheduler's state contradicts itself."""
     flights: dict[str, list[Flight]] = {}
+    ahead = Counter(flight.batch.step for flight in scheduler.ahead.values())
     for flight in scheduler.flights.values():
         for step in {flight.batch.step, *(lane.step for lane in flight.open)}:
             flights.setdefault(step, []).append(flight)
@@ -22,7 +23,8 @@ def check(scheduler: Scheduler) -> None:
     for _, _, retry in scheduler.delayed:
         delayed.setdefault(retry.step, []).extend((index, retry.task.kind.lap) for index in retry.task.indices)
     for name, state in scheduler.states.items():
-        _check_step(state, flights.get(name, []), delayed.get(name, []))
+        _check_step(state, flights.get(name, []), delayed.get(name, []), ahead[name])
+    _check_ahead(scheduler)
     for flight in scheduler.flights.values():
         given = set(flight.batch.indices)
         for lane, indices in flight.open.items():
@@ -40,11 +42,17 @@ def check(scheduler: Scheduler) -> None:
             assert max(cells, default=0) <= tally.branches, f"join {join!r} saw a branch twice"
     if scheduler.max_workers is not None:
         busy = [flight for flight in scheduler.flights.values() if not flight.is_freed]
-        assert len(busy) <= scheduler.max_workers, "more batches in flight than --max-workers"
+        assert len(busy) + len(scheduler.ahead) <= scheduler.max_workers, "more batches in flight than --max-workers"
     assert scheduler.is_finished or scheduler.flights or _has_work(scheduler), "the run can neither go on nor end"
 
 
-def _check_step(state: StepState, flights: list[Flight], delayed: list[Task]) -> None:
+def _check_ahead(scheduler: Scheduler) -> None:
+    for after, flight in scheduler.ahead.items():
+        assert after in scheduler.flights and scheduler.ending is None, f"batch {flight.batch.id} waits for a commit that will not come"
+        assert flight.batch.after == after and flight.batch.id not in scheduler.flights
+
+
+def _check_step(state: StepState, flights: list[Flight], delayed: list[Task], ahead: int) -> None:
     name = state.node.name
     waiting = [(index, chunk.kind.lap) for chunk in state.queue.chunks() for index in chunk.indices] if len(state.queue) else []
     running = [(index, lane.lap) for flight in flights for lane, indices in flight.open.items() if lane.step == name for index in indices]
@@ -55,7 +63,7 @@ def _check_step(state: StepState, flights: list[Flight], delayed: list[Task]) ->
     assert len(state.queue) == len(waiting), f"the queue of {name!r} lost count"
     assert state.running == len(running), f"{name!r} lost count of what runs"
     own = [flight for flight in flights if flight.batch.step == name]
-    assert state.batches == sum(not flight.is_freed for flight in own), f"{name!r} lost count of its batches"
+    assert state.batches == ahead + sum(not flight.is_freed for flight in own), f"{name!r} lost count of its batches"
     total = state.done + len(places) + state.failed
     assert state.ready == total, f"{name!r}: {state.ready} tasks became ready, {total} are accounted for"
 

@@ -15,9 +15,21 @@ from rayflow.engine.reuse import Known, Part, misfit
 from rayflow.engine.setbacks import Setbacks
 from rayflow.engine.sets import within
 from rayflow.engine.sizing import FEW_TASKS
+from rayflow.engine.speculation import Speculation
 from rayflow.engine.steps import Delayed, Ending, Flight, StepProgress, StepState, expected_counts
 from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
-from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.model.events import (
+    BatchEnded,
+    BatchFreed,
+    BatchLost,
+    CapacityChanged,
+    Completed,
+    Event,
+    Interrupted,
+    Offered,
+    TaskFailed,
+    Ticked,
+)
 from rayflow.model.graph import Graph
 from rayflow.model.indexes import Fanout, IndexSet, Lane
 from rayflow.model.records import Outcome, Segment
@@ -26,7 +38,7 @@ from rayflow.model.spec import StepSpec
 _SIGNALS = {2: "Ctrl-C", 15: "SIGTERM"}
 
 
-class Scheduler(Setbacks):
+class Scheduler(Setbacks, Speculation):
     """Facts in, commands out. Holds a run's state as index sets and tables of exceptions; costs are per batch.
 
     `reusable` are committed segments of the origin, or of this very run when it is re-attached; a task is taken over
@@ -57,6 +69,7 @@ class Scheduler(Setbacks):
         }
         self.frontier = Frontier(graph)
         self.flights: dict[int, Flight] = {}
+        self.ahead: dict[int, Flight] = {}
         self.delayed: list[tuple[float, int, Delayed]] = []
         self.ending: Ending | None = None
         self.is_finished = False
@@ -92,6 +105,8 @@ class Scheduler(Setbacks):
         match event:
             case Completed():
                 self._complete(event)
+            case Offered():
+                self._offered(event)
             case TaskFailed():
                 self._task_failed(event, now)
             case BatchLost():
@@ -162,6 +177,8 @@ class Scheduler(Setbacks):
                 if claimant is not None and self._goes_on(claimant, task):
                     claimant.claim(Lane(task.step, task.lap, task.parent), indices)
                     self.states[task.step].running += len(indices)
+                elif claimant is not None and self._adopt(claimant, task):
+                    continue
                 else:
                     queue.extend((found, None) for found in self._settle_unowned(replace(task, indices=indices)))
 
@@ -234,6 +251,7 @@ class Scheduler(Setbacks):
             return
         failed = IndexSet.single(event.index)
         self._close(flight, lane, failed)
+        self._drop(event.batch_id, "what it started from failed")
         if self.ending is None:
             self._charge(flight, lane, event.index, event.attempt, event.failure, now)
         else:
@@ -282,6 +300,7 @@ class Scheduler(Setbacks):
         flight = self.flights.pop(batch_id, None)
         if flight is not None:
             self._free(flight)
+            self._drop(batch_id, "what it started from was not committed")
         return flight
 
     def _close(self, flight: Flight, lane: Lane, indices: IndexSet) -> None:
@@ -300,6 +319,8 @@ class Scheduler(Setbacks):
 
     def _end(self, ending: Ending) -> None:
         self.ending = ending
+        for batch_id in list(self.ahead):
+            self._drop(batch_id, ending.why)
         self._cancel(ending.why)
 
     def _cancel(self, why: str, is_hard: bool = False) -> None:

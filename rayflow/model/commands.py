@@ -17,6 +17,7 @@ class Batch:
     `attempts` holds the attempt number of the tasks that are not at their first. In a fallback (`fallback_for` given: the failure that
     used up the attempts) no user code runs: the task is recorded as caught. `goes_on`: once a task is done its worker performs what
     follows it, too, as far as that needs nothing else (`engine.chains`); so the batch grows into other lanes than its own.
+    `after` is the batch on whose offer this one starts, ahead of that one's commit (`engine.speculation`); None for all others.
     """
 
     id: int
@@ -27,6 +28,7 @@ class Batch:
     attempts: Mapping[int, int] = field(default_factory=dict[int, int])
     fallback_for: Failure | None = None
     goes_on: bool = False
+    after: int | None = None
 
     @property
     def lane(self) -> Lane:
@@ -61,6 +63,14 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """Stop a batch that was launched ahead, at once, and forget all that it said: what it started from will not be committed."""
+
+    batch_id: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The run is over. `failed` and `failure` name the first task that failed for good, where one did."""
 
@@ -70,4 +80,4 @@ class Finish:
     failure: Failure | None = None
 
 
-Command = Launch | Reuse | Cancel | Finish
+Command = Launch | Reuse | Cancel | Drop | Finish

@@ -48,6 +48,15 @@ class BatchLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """The lone task of the batch is done and goes to `target` (None: to several steps, or none); its values can be had, and are being
+    stored. `Completed` follows, or the loss of the batch."""
+
+    batch_id: int
+    target: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class BatchFreed:
     """The worker of the batch is through with it: `count` tasks in `spent_s` seconds, the slowest in `slowest_s`. Their commit is under
     way, and told by other events; the slot is free for tasks that do not depend on them."""
@@ -87,4 +96,4 @@ class Ticked:
     """Time has passed: delayed retries may be due."""
 
 
-Event = Completed | TaskFailed | BatchLost | BatchFreed | BatchEnded | CapacityChanged | Interrupted | Ticked
+Event = Completed | Offered | TaskFailed | BatchLost | BatchFreed | BatchEnded | CapacityChanged | Interrupted | Ticked

@@ -234,4 +234,20 @@ class ReplayTrustsTheOriginOverTheRun(SimulatedScheduler):
         super().__init__(graph, *args, **options)
 
 
+class KeepsWhatRanAheadOfAFailure(SimulatedScheduler):
+    """What started on an offer goes on, although its input is lost."""
+
+    def _drop(self, after, why):
+        flight = self.ahead.pop(after, None)
+        if flight is not None:
+            self.flights[flight.batch.id] = flight
+            self.states[flight.batch.step].running += flight.count
+            self.states[flight.batch.step].ready += flight.count
+
+
+class RunsAheadWithoutRoom(SimulatedScheduler):
+    def _has_room(self, step):
+        return True
+
+
 PLANTED = list(SimulatedScheduler.__subclasses__())

@@ -11,8 +11,19 @@ from rayflow.engine.chains import goes_on
 from rayflow.engine.invariants import check
 from rayflow.engine.retry import MAX_LOSSES
 from rayflow.engine.steps import StepState
-from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
-from rayflow.model.events import BatchEnded, BatchFreed, BatchLost, CapacityChanged, Completed, Event, Interrupted, TaskFailed, Ticked
+from rayflow.model.commands import Batch, Cancel, Command, Drop, Finish, Launch, Reuse
+from rayflow.model.events import (
+    BatchEnded,
+    BatchFreed,
+    BatchLost,
+    CapacityChanged,
+    Completed,
+    Event,
+    Interrupted,
+    Offered,
+    TaskFailed,
+    Ticked,
+)
 from rayflow.model.indexes import IndexSet, Lane
 from rayflow.model.records import Failure, FailureKind, Outcome, Segment
 from rayflow.model.spec import StepSpec
@@ -93,6 +104,7 @@ class Driver:
         self.rerun: frozenset[str] = frozenset()
         self.now = 0.0
         self.jobs: dict[int, Job] = {}
+        self.ahead: dict[int, Job] = {}
         self.echoes: list[Event] = []
         self.trace: list[str] = []
         self.settled: set[Key] = set()
@@ -125,6 +137,7 @@ class Driver:
         self.trace += [repr(event), *map(repr, commands)]
         check(self.scheduler)
         self.obey(commands)
+        self.adopt()
         open_tasks = {id: {lane: set(open) for lane, open in flight.open.items()} for id, flight in self.scheduler.flights.items()}
         known = {id: {lane: set(open) for lane, open in job.open.items()} for id, job in self.jobs.items()}
         assert open_tasks == known, "scheduler and workers disagree"
@@ -137,6 +150,8 @@ class Driver:
                     self.launch(batch)
                 case Reuse(segment=segment):
                     self.reuse(segment)
+                case Drop(batch_id=batch_id):
+                    del self.ahead[batch_id]
                 case Cancel(batch_id=batch_id):
                     assert not self.jobs[batch_id].is_freed, "there is nothing to cancel"
                     self.is_ending = True
@@ -145,6 +160,19 @@ class Driver:
 
     def launch(self, batch: Batch) -> None:
         assert not self.is_ending and self.hopeless is None, f"launched {batch} although the run is ending"
+        if batch.after is not None:
+            assert batch.after in self.jobs, f"{batch} starts on the offer of a batch that is over"
+            self.ahead[batch.id] = Job(batch, {batch.lane: list(batch.indices)})
+            return
+        self.begin(batch)
+
+    def adopt(self) -> None:
+        """What was launched ahead counts from when its input is committed: by then all must hold that holds for other launches."""
+        for batch_id in [batch_id for batch_id in self.ahead if batch_id in self.scheduler.flights]:
+            self.begin(self.ahead.pop(batch_id).batch)
+        assert set(self.ahead) == {flight.batch.id for flight in self.scheduler.ahead.values()}, "what runs ahead was forgotten"
+
+    def begin(self, batch: Batch) -> None:
         keys = [(batch.step, index, batch.lap) for index in batch.indices]
         assert len(set(keys)) == len(keys) and keys
         assert not batch.goes_on or not any(key in self.alone for key in keys), "what is to run alone goes on"
@@ -226,6 +254,8 @@ class Driver:
         chance = self.rng.random
         if not job.left:
             self.end(job)
+        elif chance() < 0.2 and self.offer(job):
+            pass
         elif chance() < self.faults.fails and job.batch.fallback_for is None:
             self.fail(job, *self.rng.choice(job.left))
         elif not job.is_freed and chance() < 0.1:
@@ -239,6 +269,19 @@ class Driver:
         else:
             lane = self.rng.choice(list(job.open))
             self.complete(job, lane, self.rng.randint(1, len(job.open[lane])))
+
+    def offer(self, job: Job) -> bool:
+        """A lone task that is done says so before it is committed; whether it can."""
+        batch, graph = job.batch, self.run.flow.graph
+        if graph[batch.step].space or batch.fallback_for is not None:
+            return False
+        key = (batch.step, batch.indices[0], batch.lap)
+        taken, _ = self.run.outcome(batch.step, batch.lap, [self.run.value(key, batch.parent)])
+        targets = graph[batch.step].targets
+        target = taken.at(0) if taken is not None else targets[0] if len(targets) == 1 else None
+        self.echoes.append(Offered(batch.id, target))
+        self.tell(self.echoes[-1])
+        return True
 
     def complete(self, job: Job, lane: Lane, count: int) -> None:
         """Commits some of the batch, mostly as it was launched."""

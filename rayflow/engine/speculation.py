@@ -88,4 +88,3 @@ class Speculation:
         if flight is not None:
             self._free(flight)
             self._commands.append(Drop(flight.batch.id, why))
-

@@ -17,7 +17,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rayflow.executors.deaths import death_of
@@ -27,7 +28,7 @@ from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
-from rayflow.model.reports import BatchOver, BatchStarted, Report, WorkerDied
+from rayflow.model.reports import BatchOver, BatchStarted, Report, RowOffered, WorkerDied
 from rayflow.model.spec import Resources
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class _Flight:
     generator: Any
     started: BatchStarted | None = None
     is_over: bool = False
+    offer: RowOffered | None = None
+    """Of which not all values have arrived: each is an item of the stream by itself, which stays where it is."""
 
 
 @dataclass(eq=False)
@@ -82,7 +85,7 @@ class RayExecutor:
     num_cpus: int | None = None
     num_gpus: int | None = None
     progress_dir: str = ""
-    capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
+    capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True, can_lend=True)
     _boot: threading.Thread | None = None
     _fault: BaseException | None = None
     _ready: threading.Event = field(default_factory=threading.Event)
@@ -93,6 +96,7 @@ class RayExecutor:
     _flights: dict[Any, _Flight] = field(default_factory=dict[Any, _Flight])
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
     _cluster: dict[str, float] = field(default_factory=dict[str, float])
+    _spans_hosts: bool = False
     _closing: threading.Event = field(default_factory=threading.Event)
     _own: LocalCluster | None = None
     _admission: Admission | None = None
@@ -145,6 +149,7 @@ class RayExecutor:
             self._perform = ray.remote(_perform)
             self._perform_once = ray.remote(max_calls=1)(_perform)
             self._cluster = dict(ray.cluster_resources())
+            self._spans_hosts = len({node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}) > 1
             self._warm_up(ray)
         except BaseException as fault:  # noqa: BLE001 - told to whoever asks is_ready, whatever Ray raised
             self._fault = fault
@@ -200,7 +205,8 @@ class RayExecutor:
             options["runtime_env"] = {"env_vars": environment}
         function = self._perform_once if work.is_isolated else self._perform
         key = self._cancel_key(work.batch.id)
-        generator = function.options(**options).remote(self.entry, _slim(work), self._share(work), key)
+        work = replace(work, lend_nbytes=int(self._cluster.get("object_store_memory", 0.0)) // 4, spans_hosts=self._spans_hosts)
+        generator = function.options(**options).remote(self.entry, replace(work, shared=b""), self._share(work), key)
         self._flights[generator] = _Flight(work, generator)
 
     def _share(self, work: Work) -> Any:
@@ -228,7 +234,10 @@ class RayExecutor:
 
     def _next(self, flight: _Flight) -> Sequence[Report]:
         try:
-            reports: Sequence[Report] = pickle.loads(self._ray.get(next(flight.generator)))
+            reference = next(flight.generator)
+            if flight.offer is not None:
+                return self._arrived(flight, flight.offer, reference)
+            reports: Sequence[Report] = pickle.loads(self._ray.get(reference))
         except StopIteration:
             del self._flights[flight.generator]
             # Ray ends the stream of a task without an error where that was cancelled in the moment before it began.
@@ -239,8 +248,20 @@ class RayExecutor:
         for report in reports:
             if isinstance(report, BatchStarted):
                 flight.started = report
+            if isinstance(report, RowOffered):
+                flight.offer = report
+                return ()
             flight.is_over = isinstance(report, BatchOver)
         return reports
+
+    def _arrived(self, flight: _Flight, offer: RowOffered, reference: Any) -> Sequence[Report]:
+        """One value more of an offer, which is told when all are there."""
+        blob = next(blob for blob, known in offer.values.items() if known is None)
+        flight.offer = offer = replace(offer, values={**offer.values, blob: reference})
+        if None in offer.values.values():
+            return ()
+        flight.offer = None
+        return [offer]
 
     def _died(self, flight: _Flight, failure: Failure) -> WorkerDied:
         batch, started = flight.work.batch, flight.started
@@ -313,11 +334,6 @@ def _is_connected() -> bool:
     return ray is not None and ray.is_initialized()
 
 
-def _slim(work: Work) -> Work:
-    """The batch without the shared part, which travels by reference."""
-    return Work(work.batch, work.payload, b"", work.shared_id, work.name, work.resources, work.environment, work.is_isolated)
-
-
 def _kill_here(flight: _Flight) -> None:
     """Kills the worker of the batch where it is on this machine: Ray's own forced cancel waits for the GIL, which C code may hold."""
     started = flight.started
@@ -327,9 +343,9 @@ def _kill_here(flight: _Flight) -> None:
         os.kill(started.pid, signal.SIGKILL)
 
 
-def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterator[bytes]:
-    """The Ray task. Yields pickled lists of reports."""
-    full = Work(work.batch, work.payload, shared, work.shared_id, work.name, work.resources, work.environment, work.is_isolated)
+def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterator[Any]:
+    """The Ray task. Yields pickled lists of reports; after an offer each of its values, as a list of buffers."""
+    full = replace(work, shared=shared, lent={blob: partial(_fetched, reference) for blob, reference in work.lent.items()})
 
     looked = time.monotonic()
 
@@ -343,7 +359,26 @@ def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterat
     if not faulthandler.is_enabled():
         faulthandler.enable(file=2)  # a crash says where, in the log of the task
     for reports in load_entry(entry)(full, is_cancelled):
-        yield pickle.dumps(reports, protocol=5)
+        offer = reports[0] if reports else None
+        if isinstance(offer, RowOffered):
+            yield pickle.dumps([replace(offer, values=dict.fromkeys(offer.values))], protocol=5)
+            for encoded in offer.values.values():
+                yield [pickle.PickleBuffer(chunk) for chunk in encoded.chunks]
+        else:
+            yield pickle.dumps(reports, protocol=5)
+
+
+def _fetched(reference: Any) -> bytearray | memoryview | None:
+    """The bytes of a value that another worker offered. What lies in the object store is read-only: a single buffer is given as it is,
+    several are copied into one that is the caller's own."""
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        chunks = [memoryview(chunk).cast("B") for chunk in ray.get(reference)]
+    except RayError:
+        return None
+    return chunks[0] if len(chunks) == 1 else bytearray().join(chunks)
 
 
 def _warm(entry: str) -> None:

@@ -53,6 +53,10 @@ class Work:
 
     `shared` is the part that many batches have in common (the outer scope of a fan-out): `shared_id` names it, so that an executor
     ships it once. `name` is for dashboards ("train[0:500]").
+
+    `lent` are values that tasks of the batch may want, by the name of their blob: what `RowOffered` brought the driver, which on
+    its way to the worker becomes functions that return the bytes, or None where they are lost. `lend_nbytes` is how large a value
+    may be for the worker to offer it (0: there is no way to hand it over); `spans_hosts` whether other hosts perform tasks as well.
     """
 
     batch: Batch
@@ -63,6 +67,9 @@ class Work:
     resources: Resources = Resources()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     is_isolated: bool = False
+    lent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    lend_nbytes: int = 0
+    spans_hosts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class Capabilities:
     """Performs a task in a process of its own."""
     can_fan_out: bool
     """Performs more than one batch at once."""
+    can_lend: bool = False
+    """Hands values from worker to worker: see `Work.lent`."""
 
 
 class Executor(Protocol):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rayflow.model.indexes import IndexSet, Lane
 from rayflow.model.records import Failure, Row, Taken
@@ -49,6 +50,20 @@ class RowsDone:
 
 
 @dataclass(frozen=True, slots=True)
+class RowOffered:
+    """A lone task is done, and its large values are being stored: `done` is what it reports once they are. Meanwhile they can be had
+    from `values`, by the name of the blob that each will be: what the worker encoded, which on its way through the executor becomes
+    what that executor fetches it by. `target`: the one step that follows; None where there are several, or none.
+    `limit_nbytes`: how much of such values is worth keeping at once."""
+
+    batch_id: int
+    done: RowsDone
+    target: str | None
+    values: Mapping[str, Any]
+    limit_nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """One attempt of one task failed; `is_retried` where another attempt follows without the scheduler's doing.
 
@@ -85,4 +100,4 @@ class WorkerDied:
     suspect_lap: int = 0
 
 
-Report = BatchStarted | RowsDone | AttemptFailed | BatchOver | WorkerDied
+Report = BatchStarted | RowsDone | RowOffered | AttemptFailed | BatchOver | WorkerDied

@@ -158,6 +158,10 @@ class Committer:
                     places[positions[span.stream]] = (name, span.first_row)
         return places
 
+    def provisional(self, report: RowsDone) -> Segment:
+        """The segment that this report of a lone task will become, once it is committed."""
+        return self._segment(report, None)
+
     def _segment(self, report: RowsDone, place: tuple[str, int] | None) -> Segment:
         lane = self._lane_of(report)
         fanout = self.reserve(lane.step, report.indices, list(report.counts)) if report.counts is not None else None

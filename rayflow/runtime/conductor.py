@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import FrameType
 from typing import Any
 
@@ -21,15 +22,16 @@ from rayflow.catalog.scope import ancestors, scope_of
 from rayflow.catalog.view import RunView
 from rayflow.engine.retry import Catch, Fallback, GiveUp, RetryAfter, RetryNow, after_failure
 from rayflow.engine.scheduler import Scheduler
-from rayflow.model.commands import Batch, Cancel, Command, Finish, Launch, Reuse
-from rayflow.model.events import BatchFreed, Event, Interrupted, Ticked
+from rayflow.model.commands import Batch, Cancel, Command, Drop, Finish, Launch, Reuse
+from rayflow.model.events import BatchFreed, Event, Interrupted, Offered, Ticked
 from rayflow.model.indexes import ROOT_SPACE
 from rayflow.model.ports import Store, Work
 from rayflow.model.records import Segment
-from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowsDone, WorkerDied
+from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowOffered, RowsDone, WorkerDied
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.committer import Committed, Committer
 from rayflow.runtime.crew import Crew
+from rayflow.runtime.holding import Holding, Lendings, with_offered
 from rayflow.runtime.narrator import Narrator
 from rayflow.runtime.obituary import refined
 from rayflow.runtime.shared import Assignment, Shared
@@ -64,6 +66,8 @@ class Conductor:
     finish: Finish | None = None
     caught_signal: int | None = None
     batches: dict[int, Batch] = field(default_factory=dict[int, Batch])
+    holding: Holding = field(default_factory=Holding)
+    lendings: Lendings = field(default_factory=Lendings)
     _started: dict[int, BatchStarted] = field(default_factory=dict[int, BatchStarted])
     _paced: dict[int, _Paced] = field(default_factory=dict[int, _Paced])
     _outer: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])
@@ -143,6 +147,10 @@ class Conductor:
                     if not self._is_ending:
                         self._is_ending = True
                         self.narrator.draining(command.why, len(self.scheduler.flights))
+                case Drop(batch_id=batch_id):
+                    self.crew.cancel(batch_id, is_hard=True)
+                    self.holding.release(batch_id)
+                    self._forget(batch_id)
                 case Finish():
                     self.finish = command
         if reused:
@@ -158,11 +166,15 @@ class Conductor:
         self._paced[batch.id] = _Paced()
         spec = self.specs[batch.step]
         shared_id, shared = self._shared_for(batch)
-        scope = scope_of(self.view, batch.step, batch.indices, without=self._without(batch.step))
+        view = self.view if batch.after is None else with_offered(self.view, self.holding.offered[batch.after])
+        without = self._without(batch.step)
+        scope = scope_of(view, batch.step, batch.indices, without=without)
+        outer = (segment for step in without if step in view.steps for segment in view.steps[step].all)
+        lent = self.lendings.for_rows_of(chain(scope.segments, outer))
         first = batch.indices[0]
         name = batch.step if self._is_lone(batch.step) else f"{batch.step}[{first}:{first + len(batch.indices)}]"
         payload = pickle.dumps(Assignment(scope), protocol=5)
-        self.crew.submit(Work(batch, payload, shared, shared_id, name, spec.resources, spec.environment, spec.is_isolated))
+        self.crew.submit(Work(batch, payload, shared, shared_id, name, spec.resources, spec.environment, spec.is_isolated, lent))
 
     def _is_lone(self, step: str) -> bool:
         return self.view.graph[step].space == ROOT_SPACE
@@ -190,6 +202,9 @@ class Conductor:
         batch = self.batches.get(report.batch_id)
         if batch is None:
             return
+        if batch.after is not None and self.scheduler.is_ahead(batch.id):
+            self.holding.hold(report)
+            return
         match report:
             case BatchStarted():
                 self._started[batch.id] = report
@@ -204,6 +219,9 @@ class Conductor:
                     paced.count += len(report.indices)
                     paced.spent_s += report.spent_s
                     paced.slowest_s = max(paced.slowest_s, report.slowest_s)
+            case RowOffered():
+                self._offered(batch, report)
+                return
             case AttemptFailed():
                 self.narrator.stopped(batch, (report.row,), is_retried=report.is_retried)
             case BatchOver():
@@ -212,6 +230,13 @@ class Conductor:
                 report = self._buried(batch, report)
                 self._free(batch)
         self.committer.take(report, time.monotonic())
+
+    def _offered(self, batch: Batch, report: RowOffered) -> None:
+        """Large values of a lone task can be had before they are stored."""
+        self.lendings.keep(report)
+        if report.target is not None:
+            self.holding.offered[batch.id] = self.committer.provisional(report.done)
+            self._tell(Offered(batch.id, report.target))
 
     def _free(self, batch: Batch) -> None:
         paced = self._paced.pop(batch.id, _Paced())
@@ -276,6 +301,10 @@ class Conductor:
         for event in committed.events:
             self._tell(event)
         self._forget_over()
+        for batch_id in self.holding.batches:
+            if not self.scheduler.is_ahead(batch_id):
+                for report in self.holding.release(batch_id):
+                    self._hear(report)
 
     def _announce(self, committed: Committed) -> None:
         for failed in committed.failed:
@@ -285,10 +314,15 @@ class Conductor:
 
     def _forget_over(self) -> None:
         for batch_id in [batch_id for batch_id in self.batches if batch_id not in self.scheduler.flights]:
-            del self.batches[batch_id]
-            self._started.pop(batch_id, None)
-            self.narrator.forget(batch_id)
-            self._paced.pop(batch_id, None)
+            if not self.scheduler.is_ahead(batch_id):
+                self._forget(batch_id)
+
+    def _forget(self, batch_id: int) -> None:
+        self.batches.pop(batch_id, None)
+        self._started.pop(batch_id, None)
+        self.narrator.forget(batch_id)
+        self._paced.pop(batch_id, None)
+        self.holding.offered.pop(batch_id, None)
 
 
 class _Handlers:

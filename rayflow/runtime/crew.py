@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
@@ -147,7 +148,9 @@ class Crew:
         executor = self._executor_for(work)
         self._where[work.batch.id] = executor
         if executor is self._ray:
-            work = _with_needs(work, self._needs[work.batch.step])
+            work = replace(work, resources=self._needs[work.batch.step])
+        if work.lent and not executor.capabilities.can_lend:
+            work = replace(work, lent={})
         executor.submit(work)
 
     def _executor_for(self, work: Work) -> Executor:
@@ -188,10 +191,6 @@ class Crew:
 def cpu_count() -> int:
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _with_needs(work: Work, needs: Resources) -> Work:
-    return Work(work.batch, work.payload, work.shared, work.shared_id, work.name, needs, work.environment, work.is_isolated)
 
 
 def _spelled(needs: Resources) -> str:

@@ -46,6 +46,7 @@ class Stage:
         self.spec = shared.specs[lane.step]
         self.function = getattr(session.flow_class, lane.step)
         self.is_own = lane == batch.lane
+        self.batch_id = batch.id
         self.is_lone = self.node.space == ROOT_SPACE
         self.is_plain = not self.node.takes_inputs and not self.spec.timeout_s
         self.caught_name = self.spec.catch.var if self.spec.catch is not None else None
@@ -111,14 +112,19 @@ class Stage:
         if self.node.is_foreach:
             self._counts.append(transition.count or 0)
 
-    def report(self, batch_id: int, node: str, log: str | None, spent_s: float, slowest_s: float) -> RowsDone | None:
+    def last(self, index: int) -> RowsDone:
+        """What will be reported of a lone task that was added just now."""
+        taken = _taken(self._targets) if self.node.is_switch else None
+        return RowsDone(self.batch_id, IndexSet.single(index), rows=(self._lone[-1][1],), taken=taken)
+
+    def report(self, node: str, log: str | None, spent_s: float, slowest_s: float) -> RowsDone | None:
         """What is done since the last report; None where that is nothing."""
         indices = [index for index, _ in self._lone] if self.is_lone else self.encoder.indices
         if not indices:
             return None
         rows = tuple(row for _, row in self._lone)
         report = RowsDone(
-            batch_id=batch_id,
+            batch_id=self.batch_id,
             indices=IndexSet.of(indices),
             rows=rows,
             taken=_taken(self._targets) if self.node.is_switch else None,

@@ -30,7 +30,7 @@ from rayflow.model.graph import Node
 from rayflow.model.indexes import Lane
 from rayflow.model.ports import Work
 from rayflow.model.records import Failure, FailureKind, LogSpan, Row, Status
-from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report
+from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowOffered
 from rayflow.runtime.bind import ITEMS, Before, Inputs, StepContext, TaskBinding
 from rayflow.runtime.capture import Capture, Copied
 from rayflow.runtime.deadline import Deadline
@@ -39,6 +39,7 @@ from rayflow.runtime.session import Session, lineage_of, session_of, shared_of
 from rayflow.runtime.shared import Assignment, Shared
 from rayflow.runtime.stage import Attempt, Stage
 from rayflow.runtime.surroundings import Surroundings
+from rayflow.store.codecs import Encoded
 
 FLUSH_S, LONGEST_FLUSH_S = 0.08, 0.4
 FLUSH_SHARE = 0.01
@@ -47,6 +48,9 @@ more for thousands or where several steps are performed in one go: at a fixed 0.
 FLUSH_NBYTES = 8 << 20
 HAND_BACK_S = 1.0
 """A batch is meant to take 0.25 to 0.5 s. One that takes this long holds slower tasks than was known: the rest goes back."""
+
+LEND_FROM_NBYTES = 1 << 20
+"""What is smaller is read from the store as fast as it is fetched from another worker."""
 
 _NO_SPANS = (0, 0, 0, 0)
 
@@ -97,6 +101,8 @@ class _BatchRunner:
         self.flushed_at = 0.0
         self.flush_every_s = FLUSH_S
         self.slowest_s = 0.0
+        self.unstored: dict[str, Encoded] = {}
+        session.blobs.lend(work.lent)
 
     def _stage(self, lane: Lane) -> Stage:
         stage = self.stages.get(lane)
@@ -146,6 +152,8 @@ class _BatchRunner:
                 if kept is None:
                     tried, kept = yield from self._after_failure(stage, index, attempt, tried, before, surroundings)
                 surroundings.restore()
+                if self.unstored:
+                    yield from self._store_late(stage, index, tried)
                 now = clock()
                 is_full = stage.encoder.sized_nbytes > FLUSH_NBYTES
                 stage = stage.follower(tried.transition, self._stage) if kept is not None and stage.goes_on else None
@@ -161,6 +169,19 @@ class _BatchRunner:
                     self.flush_every_s = min(max(FLUSH_S, (now - self.flushed_at) / FLUSH_SHARE), LONGEST_FLUSH_S)
             if now - begun >= HAND_BACK_S:
                 break
+
+    def _store_late(self, stage: Stage, index: int, tried: Attempt) -> Iterator[Sequence[Report]]:
+        """Stores the values of a lone task that is done, after offering them: who waits for them need not wait for the store."""
+        unstored, self.unstored = self.unstored, {}
+        values, left = dict[str, Encoded](), self.work.lend_nbytes
+        for blob, encoded in unstored.items():
+            if LEND_FROM_NBYTES <= encoded.nbytes <= left:
+                values[blob] = encoded
+                left -= encoded.nbytes
+        taken = tried.transition
+        if values and taken is not None:
+            yield [RowOffered(self.batch.id, stage.last(index), _target(stage.node, taken), values, 2 * self.work.lend_nbytes)]
+        self.session.blobs.write(unstored)
 
     def _after_failure(
         self, stage: Stage, index: int, attempt: int, tried: Attempt, before: Before | None, surroundings: Surroundings
@@ -320,7 +341,8 @@ class _BatchRunner:
     def _row(self, index: int, attempt: int, tried: Attempt, status: Status) -> Row:
         """The whole record of an attempt: of a lone task, or of one that failed."""
         is_failed = status is Status.FAILED
-        stored = self.session.blobs.put_all(tried.artifacts, tables_as_files=True, skips_unserializable=is_failed)
+        later = None if is_failed or not self._can_lend else self.unstored
+        stored = self.session.blobs.put_all(tried.artifacts, tables_as_files=True, skips_unserializable=is_failed, later=later)
         span: LogSpan | None = self.capture.span() if self.capture else None
         return Row(
             status=status,
@@ -335,6 +357,11 @@ class _BatchRunner:
             failure=tried.failure,
         )
 
+    @property
+    def _can_lend(self) -> bool:
+        """Whether others may want what this worker stores and cannot map it: on a bucket, or on other hosts."""
+        return self.work.lend_nbytes > 0 and (self.work.spans_hosts or not self.session.store.can_append)
+
     def _flush(self) -> list[Report]:
         """The reports of what is done since the last ones: in the graph's order, so that what follows from a task is told after it."""
         now = time.perf_counter()
@@ -342,7 +369,7 @@ class _BatchRunner:
         slowest_s, self.slowest_s = self.slowest_s, 0.0
         log = self.capture.name if self.capture else None
         stages = [self.own] if len(self.stages) == 1 else sorted(self.stages.values(), key=lambda stage: stage.order)
-        found = [stage.report(self.batch.id, self.session.node, log, spent_s, slowest_s) for stage in stages]
+        found = [stage.report(self.session.node, log, spent_s, slowest_s) for stage in stages]
         reports: list[Report] = [report for report in found if report is not None]
         return reports
 
@@ -352,6 +379,11 @@ class _BatchRunner:
         with suppress(OSError, ValueError):
             print(f"{flow if flow is not None else self.shared.record.flow} failed:", file=sys.stderr)  # noqa: T201
             describe(error)
+
+
+def _target(node: Node, taken: Transition) -> str | None:
+    """The one step that follows."""
+    return taken.targets[0] if len(taken.targets) == 1 and not node.is_foreach else None
 
 
 def _exited(node: Node, exit_: SystemExit, taken: Transition | None) -> Failure | None:

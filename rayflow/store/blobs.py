@@ -52,6 +52,11 @@ _TABLE_EXTENSIONS = frozenset({".arrow", ".parquet"})
 
 _stamps: dict[str, str] = {}
 
+Lend = Callable[[], "bytearray | memoryview | None"]
+"""Gives the bytes of a blob without the store, the caller's own to change where they are writable; None where they are lost."""
+
+_LENT_WAIT_S, _LENT_LOOK_S = 600.0, 0.5
+
 
 class Blobs:
     """Puts and loads the artifacts of run `run`. `tables` ("arrow" or "parquet") is Arrow on a local root by default, else Parquet.
@@ -71,6 +76,7 @@ class Blobs:
         self._tables = tables or ("arrow" if store.can_append else "parquet")
         self._by_value_modules = by_value_modules
         self._put: set[str] = set()
+        self._lent: Mapping[str, Lend] = {}
 
     def put(self, name: str, value: object, *, tables_as_files: bool = False) -> Artifact:
         """Stores a value (or what `encode` made of it) and describes it; durable when this returns, if it is a blob. An `Artifact`
@@ -91,11 +97,24 @@ class Blobs:
             self._write_once({f"{digest}{encoded.extension}": encoded})
         return _artifact(encoded, digest)
 
+    def lend(self, values: Mapping[str, Lend]) -> None:
+        """Content of blobs that this process can have without the store, by name, in place of what it could have before."""
+        self._lent = values
+
+    def write(self, blobs: Mapping[str, Encoded]) -> None:
+        """Stores what `put_all` left for later."""
+        self._write_once(blobs)
+
     def put_all(
-        self, values: Mapping[str, object], *, tables_as_files: bool = False, skips_unserializable: bool = False
+        self,
+        values: Mapping[str, object],
+        *,
+        tables_as_files: bool = False,
+        skips_unserializable: bool = False,
+        later: dict[str, Encoded] | None = None,
     ) -> dict[str, Artifact]:
         """As `put` of each under its name; blobs of moderate size are written together, some at a time, and a value that has several names
-        once."""
+        once. With `later` nothing is stored: what is to be goes there, by the name of its blob, for `write`."""
         stored: dict[str, Artifact] = {}
         waiting: dict[str, Encoded] = {}
         names: dict[int, str] = {}
@@ -110,6 +129,10 @@ class Blobs:
                 if skips_unserializable:
                     continue
                 raise
+            if later is not None and isinstance(encoded, Encoded) and not _is_small(encoded, tables_as_files):
+                stored[name] = artifact = _artifact(encoded, _digest(encoded.chunks, encoded.nbytes))
+                later[f"{artifact.blob}"] = encoded
+                continue
             if isinstance(encoded, Artifact) or not _is_moderate(encoded, tables_as_files):
                 stored[name] = self.put(name, encoded, tables_as_files=tables_as_files)
                 continue
@@ -189,8 +212,14 @@ class Blobs:
             return artifact.inline
         key = self.key_of(artifact)
         path = self._store.local_path(key)
+        is_lent = artifact.blob in self._lent
+        if is_lent and (path is None or not is_as_written(path)):
+            lent = self._lent[f"{artifact.blob}"]()
+            if lent is not None and len(lent) == artifact.nbytes:
+                return lent
         if path is None:
-            buffer: bytearray | memoryview = _read_parts(self._store, key, artifact.nbytes)
+            read = _read_when_there if is_lent else _read_parts
+            buffer: bytearray | memoryview = read(self._store, key, artifact.nbytes)
             is_trusted = False
         else:
             buffer = map_file(path, name)
@@ -245,6 +274,18 @@ class Blobs:
             if path is not None:
                 stamp(path)
         self._put.update(blobs)
+
+
+def _read_when_there(store: Store, key: str, nbytes: int) -> bytearray:
+    """What was lent and is lost may not be stored yet: its writer is at it, or is gone, and then the reader is ended by the driver."""
+    deadline = time.monotonic() + _LENT_WAIT_S
+    while True:
+        try:
+            return _read_parts(store, key, nbytes)
+        except StoreMissing:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LENT_LOOK_S)
 
 
 def _is_small(encoded: Encoded, tables_as_files: bool) -> bool:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
 _WARM_UP_S = 5.0
-_LOOK_S = 1.0
+_LOOK_S = _LAST_LOOK_S = 1.0
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
 _ISOLATED = "RAYFLOW_ISOLATED"
@@ -52,6 +52,8 @@ class _Flight:
     generator: Any
     started: BatchStarted | None = None
     is_over: bool = False
+    is_doomed: bool = False
+    """To be killed as soon as it has begun."""
     offer: RowOffered | None = None
     """Of which not all values have arrived: each is an item of the stream by itself, which stays where it is."""
 
@@ -248,6 +250,8 @@ class RayExecutor:
         for report in reports:
             if isinstance(report, BatchStarted):
                 flight.started = report
+                if flight.is_doomed:
+                    self._kill(flight)
             if isinstance(report, RowOffered):
                 flight.offer = report
                 return ()
@@ -277,11 +281,21 @@ class RayExecutor:
         for flight in self._flights.values():
             if flight.work.batch.id != batch_id:
                 continue
-            if is_hard:
-                self._ray.cancel(flight.generator, force=True)
-                _kill_here(flight)
+            if is_hard and flight.started is not None:
+                self._kill(flight)
             else:
+                flight.is_doomed = is_hard
                 _cluster_words().__dict__["_internal_kv_put"](self._cancel_key(batch_id), b"1")
+
+    def _kill(self, flight: _Flight) -> None:
+        """Ends the worker of a batch that has begun.
+
+        One that has not must never be cancelled by Ray: if it is just being sent to its worker, Ray calls it failed, finds it completed a
+        moment later, and aborts this very process ("Tried to complete task that was not pending", Ray 2.60). It looks for the word of its
+        cancel before it begins, and is killed once it says that it has.
+        """
+        self._ray.cancel(flight.generator, force=True)
+        _kill_here(flight)
 
     def _cancel_key(self, batch_id: int) -> bytes:
         """Batch ids are a run's, and a process may drive several runs, one after another, over one connection."""
@@ -304,8 +318,7 @@ class RayExecutor:
 
     def close(self) -> None:
         if not self._owns_connection:  # what is under way would go on; with a connection of its own, Ray ends it
-            for batch_id in [flight.work.batch.id for flight in self._flights.values()]:
-                self.cancel(batch_id, is_hard=True)
+            self._end_flights()
         self._flights.clear()
         self._shared.clear()
         self._closing.set()
@@ -318,6 +331,14 @@ class RayExecutor:
             self._own.end(is_orderly=False)
         if self._admission is not None:
             self._admission.end()
+
+    def _end_flights(self) -> None:
+        """Kills what has begun, and sees for a moment that what is about to begin does not."""
+        for flight in list(self._flights.values()):
+            self.cancel(flight.work.batch.id, is_hard=True)
+        deadline = time.monotonic() + _LAST_LOOK_S
+        while any(flight.started is None for flight in self._flights.values()) and time.monotonic() < deadline:
+            self.poll(0.05)
 
     def _boot_message(self, fault: BaseException) -> str:
         said = f"{type(fault).__name__}: {fault}"
@@ -347,6 +368,9 @@ def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterat
     """The Ray task. Yields pickled lists of reports; after an offer each of its values, as a list of buffers."""
     full = replace(work, shared=shared, lent={blob: partial(_fetched, reference) for blob, reference in work.lent.items()})
 
+    if _cluster_words().__dict__["_internal_kv_get"](cancel_key) is not None:
+        yield pickle.dumps([BatchOver(work.batch.id)], protocol=5)
+        return
     looked = time.monotonic()
 
     def is_cancelled() -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +16,7 @@ from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
 from rayflow.executors.ray import RayExecutor
 from rayflow.model.records import FailureKind
-from rayflow.model.reports import BatchOver, WorkerDied
+from rayflow.model.reports import BatchOver, BatchStarted, WorkerDied
 from rayflow.model.spec import Resources
 from rayflow.testing import executor_acts
 from rayflow.testing.executor_contract import ExecutorContract, Stage, indices_of, rows_of
@@ -147,6 +149,56 @@ def test_a_stream_that_ray_ends_without_a_word_is_a_death(tmp_path):
     stage.submit(1, range(3))
 
     assert [(type(report), report.suspect) for report in stage.until_over(1)] == [(WorkerDied, None)]
+
+
+class Stream:
+    """Ray, as far as the executor asks: one task, which says what `items` hold. `cancelled` are the streams it was told to cancel."""
+
+    def __init__(self):
+        self.items, self.cancelled, self.words = [], [], []
+
+    def put(self, value):
+        return value
+
+    get = staticmethod(pickle.dumps)
+
+    def wait(self, generators, **_):
+        return (generators, []) if self.items else ([], generators)
+
+    def options(self, **_):
+        return self
+
+    def remote(self, *_):
+        return self
+
+    def __next__(self):
+        return self.items.pop(0)
+
+    def cancel(self, stream, *, force):
+        self.cancelled.append(force)
+
+    def _internal_kv_put(self, key, value):
+        self.words.append(key)
+
+
+def test_what_has_not_begun_is_never_cancelled_by_ray_and_killed_once_it_has(tmp_path, monkeypatch):
+    """Ray would abort this process where the task is just being sent: see `RayExecutor._kill`."""
+    ray, is_there = Stream(), threading.Event()
+    is_there.set()
+    words = SimpleNamespace(_internal_kv_put=ray._internal_kv_put)
+    monkeypatch.setattr("rayflow.executors.ray._cluster_words", lambda: words)
+    executor = RayExecutor(
+        executor_acts.ENTRY, progress_dir=str(tmp_path), _ray=ray, _perform=ray, _ready=is_there, _boot=threading.Thread()
+    )
+    stage = Stage(executor, str(tmp_path))
+    stage.submit(1, range(3))
+
+    executor.cancel(1, is_hard=True)
+    assert (len(ray.words), ray.cancelled) == (1, [])
+
+    ray.items.append([BatchStarted(1, 0, "elsewhere")])
+    executor.poll(0)
+    assert (len(ray.words), ray.cancelled) == (1, [True])
 
 
 def wait_until_gone(pids: set[int]) -> set[int]:

@@ -1,14 +1,6 @@
 """The store on S3 over real HTTP: moto's server, where it is installed (`pip install moto[server]`)."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import uuid
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,36 +11,13 @@ from rayflow.store.blobs import Blobs
 from rayflow.store.remote import RemoteStore, can_create_exclusively
 from rayflow.testing.store_contract import StoreContract
 
-SERVER = shutil.which("moto_server", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-
-pytestmark = pytest.mark.skipif(SERVER is None, reason="moto_server is not installed")
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([SERVER, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    yield url
-    server.terminate()
-    server.wait(10)
-
 
 @pytest.fixture
-def options(endpoint, monkeypatch):
+def options(s3_endpoint, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return {"endpoint_url": endpoint}
+    return {"endpoint_url": s3_endpoint}
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""Runs whose root is a bucket: S3 over real HTTP, on loopback."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+import s3fs
+
+from rayflow.runtime.notices import TaskDone
+from scenarios.flows import bucket
+
+MANY = 16_000_000
+"""Numbers of 128 MiB: their upload takes longer than it takes the next task to begin."""
+
+
+@pytest.fixture
+def on_s3(play, s3_endpoint, monkeypatch):
+    """`play`, into a bucket of its own."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    name = f"b{uuid.uuid4().hex[:20]}"
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(name)
+    play.root = f"s3://{name}/root"
+    return play
+
+
+@pytest.fixture
+def where(executor):
+    """To a cluster on loopback that is joined by its address the launcher's environment is sent, and with it the bucket's endpoint."""
+    if executor != "ray":
+        return {}
+    import ray
+
+    return {"address": f"127.0.0.1:{ray.get_runtime_context().gcs_address.rpartition(':')[2]}"}
+
+
+def test_values_arrive_whole_whatever_hands_them_over(on_s3, where):
+    data = on_s3(bucket.Handed, numbers=1_000_000, **where).data
+
+    assert (data.firsts, data.sums) == ([1, 1, 2], {sum(range(1_000_000))})
+
+
+@pytest.mark.cannot("inline", "values are handed over by Ray")
+@pytest.mark.cannot("process", "values are handed over by Ray")
+def test_the_next_task_begins_while_the_value_is_uploaded(on_s3, where):
+    told = {}
+
+    def note(notice):
+        if isinstance(notice, TaskDone):
+            told.setdefault(notice.label.step, time.time())
+
+    played = on_s3(bucket.Handed, numbers=MANY, on_tell=note, **where)
+
+    (use,) = played.tasks("use")
+    assert played.data.sums == {MANY * (MANY - 1) // 2}
+    assert use.created_at.timestamp() < told["start"] < told["use"]

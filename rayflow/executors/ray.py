@@ -208,7 +208,7 @@ class RayExecutor:
         function = self._perform_once if work.is_isolated else self._perform
         key = self._cancel_key(work.batch.id)
         work = replace(work, lend_nbytes=int(self._cluster.get("object_store_memory", 0.0)) // 4, spans_hosts=self._spans_hosts)
-        generator = function.options(**options).remote(self.entry, replace(work, shared=b""), self._share(work), key)
+        generator = function.options(**options).remote(self.entry, replace(work, shared=b""), self._share(work), key, time.time())
         self._flights[generator] = _Flight(work, generator)
 
     def _share(self, work: Work) -> Any:
@@ -364,11 +364,12 @@ def _kill_here(flight: _Flight) -> None:
         os.kill(started.pid, signal.SIGKILL)
 
 
-def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes) -> Iterator[Any]:
+def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes, submitted: float) -> Iterator[Any]:
     """The Ray task. Yields pickled lists of reports; after an offer each of its values, as a list of buffers."""
     full = replace(work, shared=shared, lent={blob: partial(_fetched, reference) for blob, reference in work.lent.items()})
 
-    if _cluster_words().__dict__["_internal_kv_get"](cancel_key) is not None:
+    has_waited = abs(time.time() - submitted) > _LAST_LOOK_S / 2  # else the driver that cancelled it still looks
+    if has_waited and _cluster_words().__dict__["_internal_kv_get"](cancel_key) is not None:
         yield pickle.dumps([BatchOver(work.batch.id)], protocol=5)
         return
     looked = time.monotonic()

@@ -46,8 +46,8 @@ FLUSH_SHARE = 0.01
 """How often rows are reported: so that reports take this share of the time, within these bounds. One costs 1 ms for a single row, some
 more for thousands or where several steps are performed in one go: at a fixed 0.08 s that was 2 to 5 % of the time."""
 FLUSH_NBYTES = 8 << 20
-HAND_BACK_S = 1.0
-"""A batch is meant to take 0.25 to 0.5 s. One that takes this long holds slower tasks than was known: the rest goes back."""
+HAND_BACK_S = 2.0
+"""A batch is meant to take 0.5 to 1 s. One that takes this long holds slower tasks than was known: the rest goes back."""
 
 LEND_FROM_NBYTES = 1 << 20
 """What is smaller is read from the store as fast as it is fetched from another worker."""

@@ -18,7 +18,7 @@ def test_the_first_batches_have_one_split_each() -> None:
 
 
 def test_batches_grow_towards_the_target_and_shrink_at_the_end() -> None:
-    assert sizes(0.01, 200, slots=1) == [1, 8, 50, 50, 45, 23, 11, 6, 4, 2]
+    assert sizes(0.01, 200, slots=1) == [1, 8, 64, 63, 32, 16, 8, 4, 4]
 
 
 def test_batches_of_trivial_splits_do_not_become_trivial_at_the_end() -> None:
@@ -38,7 +38,7 @@ def test_slow_splits_stay_one_per_batch() -> None:
 def test_uneven_splits_get_smaller_batches() -> None:
     even, uneven = Pace().after(1000, 1.0, 0.002, 10**4), Pace().after(1000, 1.0, 0.5, 10**4)
 
-    assert (even.batch_size(10**6, 2), uneven.batch_size(10**6, 2)) == (500, 250)
+    assert (even.batch_size(10**6, 2), uneven.batch_size(10**6, 2)) == (1000, 500)
 
 
 def test_a_batch_has_a_largest_size() -> None:

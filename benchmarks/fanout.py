@@ -16,11 +16,12 @@ from benchmarks.programs.durations import ideal_s
 from benchmarks.running import Ran
 
 NAME = "fanout"
-SHAPES = ("switch", "nested", "chain")
+SHAPES = ("switch", "meeting", "nested", "chain")
 CASES = {
     "trivial": "100000",
     "few": "100",
     "switch": "100000",
+    "meeting": "100000",
     "nested": "1000x100",
     "chain": "100000",
     "1ms": "10000",
@@ -29,7 +30,7 @@ CASES = {
     "lognormal": "10000",
     "straggler": "10000",
 }
-QUICK = {"trivial": "10000", "1ms": "1000", "switch": "1000", "nested": "30x30", "chain": "1000"}
+QUICK = {"trivial": "10000", "1ms": "1000", "switch": "1000", "meeting": "1000", "nested": "30x30", "chain": "1000"}
 RAW_TASKS = 20_000
 DASK_TASKS = 2_000
 CHUNKS_PER_SLOT = 4
@@ -65,7 +66,7 @@ def _shape(contenders: Contenders, case: str, size: str) -> Entrant:
         RAYFLOW,
         lambda: _told(contenders.rayflow(f"{case}_flow.py", *options, is_warm=True)),
         RAYFLOW_PERSISTS,
-        {"switch": "3 tasks a split", "chain": "3 tasks a split", "nested": "and the inner joins"}[case],
+        {"switch": "2 tasks a split", "meeting": "3 tasks a split", "chain": "3 tasks a split", "nested": "and the inner joins"}[case],
     )
 
 

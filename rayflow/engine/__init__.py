@@ -8,6 +8,7 @@ run (`plan`) are this one machine: given committed segments, it takes over what 
 * `reuse` - committed outcomes by range. Freshness travels with the arrivals: one fresh input makes a task fresh.
 * `pending`, `sizing` - what waits, and how much of it the next batch gets.
 * `chains` - which steps a worker performs in one go, so that a body of several steps costs the driver no more than one of a single step.
+* `speculation` - what starts on what a lone task offers, ahead of its commit; a state of its own, dropped where the input is lost.
 * `retry` - what follows a failed attempt; the worker's loop calls the same function. `setbacks` - what follows it in the queues.
 * `steps` - the state per step: counts, a queue, and a table of exceptions (tasks that failed or were lost before).
 * `invariants` - what holds after every event; tests ask after each.

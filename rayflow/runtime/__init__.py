@@ -3,7 +3,8 @@
 * `launch` - `run_flow` and `resume_flow`. `continuing` knows whom a run belongs to (seals, claims), `driving` performs it and records
   its end, `assembly` puts the parts together.
 * `conductor` - the loop: commands of the scheduler out, reports in, commits, events back. `crew` chooses the executor of a batch,
-  `committer` makes group commits, `narrator` tells the user, `tails` follows output, `obituary` reads what the dead wrote.
+  `committer` makes group commits, `holding` keeps what is to be said after another commit, `narrator` tells the user, `tails` follows
+  output, `obituary` reads what the dead wrote.
 * `worker` - performs a batch, in whatever process: `session` is what the process keeps, `shared` what it is sent, `loading` how the flow
   file is imported, `bind` a task's link to `self`, `capture` its output, `deadline` its timeout, `failures` its exceptions,
   `package` the code it runs.
@@ -11,6 +12,11 @@
 The commit order is the promise: a worker stores large artifacts; the driver writes packs, then journal lines, syncs them, looks at
 the fence; only then is a task done for the scheduler, the reader and the screen. So whatever dies, whenever, nothing that was said is
 taken back.
+
+Where the root is a bucket, and Ray performs, a large value of a lone task goes through Ray's object store. The worker offers it, encoded,
+as items of its stream (owned by the driver, so that they outlive the worker), and stores it meanwhile. The scheduler may start what
+follows ahead of the commit; all that such a batch says is held until its input is committed. A reference is a hint: where it is
+lost the store is read.
 
 Decisions. Commits are made by the loop itself, not by a thread: 1-3 ms each, at most ten a second, and a million rows
 are 0.2 s of writing in all; slots are freed before the commit (`BatchFreed`), so that no worker waits for it.

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,7 @@ class RayExecutor:
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
     _cluster: dict[str, float] = field(default_factory=dict[str, float])
     _spans_hosts: bool = False
+    _lend_nbytes: int = 0
     _closing: threading.Event = field(default_factory=threading.Event)
     _own: LocalCluster | None = None
     _admission: Admission | None = None
@@ -153,7 +154,7 @@ class RayExecutor:
             self._perform = ray.remote(_perform)
             self._perform_once = ray.remote(max_calls=1)(_perform)
             self._cluster = dict(ray.cluster_resources())
-            self._spans_hosts = len({node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}) > 1
+            self._look_at(node for node in ray.nodes() if node["Alive"])
             if self.address is not None:
                 self._ready.set()  # nothing else performs tasks meanwhile: they may wait for a worker in Ray's queue
             self._warm_up(ray)
@@ -161,6 +162,15 @@ class RayExecutor:
             self._fault = fault
         finally:
             self._ready.set()
+
+    def _look_at(self, nodes: Iterable[Mapping[str, Any]]) -> None:
+        """Notes what of the nodes decides how values are handed over: no value may take more than a quarter of any object store."""
+        hosts, stores = set[str](), list[float]()
+        for node in nodes:
+            hosts.add(node["NodeManagerHostname"])
+            stores.append(node["Resources"].get("object_store_memory", 0.0))
+        self._spans_hosts = len(hosts) > 1
+        self._lend_nbytes = int(min(stores, default=0.0)) // 4
 
     def _init(self, ray: Any) -> None:
         from rayflow.executors.connecting import Admission, on_loopback, reread_token
@@ -211,7 +221,7 @@ class RayExecutor:
             options["runtime_env"] = {"env_vars": environment}
         function = self._perform_once if work.is_isolated else self._perform
         key = self._cancel_key(work.batch.id)
-        work = replace(work, lend_nbytes=int(self._cluster.get("object_store_memory", 0.0)) // 4, spans_hosts=self._spans_hosts)
+        work = replace(work, lend_nbytes=self._lend_nbytes, spans_hosts=self._spans_hosts)
         generator = function.options(**options).remote(self.entry, replace(work, shared=b""), self._share(work), key, time.time())
         self._flights[generator] = _Flight(work, generator)
 

@@ -341,8 +341,9 @@ class _BatchRunner:
     def _row(self, index: int, attempt: int, tried: Attempt, status: Status) -> Row:
         """The whole record of an attempt: of a lone task, or of one that failed."""
         is_failed = status is Status.FAILED
-        later = None if is_failed or not self._can_lend else self.unstored
+        later = None if is_failed or not self._can_lend else dict[str, Encoded]()
         stored = self.session.blobs.put_all(tried.artifacts, tables_as_files=True, skips_unserializable=is_failed, later=later)
+        self.unstored = later or {}
         span: LogSpan | None = self.capture.span() if self.capture else None
         return Row(
             status=status,

@@ -133,8 +133,6 @@ class RayExecutor:
 
     def _live(self) -> None:
         self._connect()
-        if self._fault is None:
-            prepare_entry(self.entry)  # what the first commit of a fan-out needs; before, it would only slow the workers down
         self._closing.wait()
         if self._ray is not None and self._owns_connection and self._fault is None:
             self._ray.shutdown()
@@ -155,8 +153,6 @@ class RayExecutor:
             self._perform_once = ray.remote(max_calls=1)(_perform)
             self._cluster = dict(ray.cluster_resources())
             self._look_at(node for node in ray.nodes() if node["Alive"])
-            if self.address is not None:
-                self._ready.set()  # nothing else performs tasks meanwhile: they may wait for a worker in Ray's queue
             self._warm_up(ray)
         except BaseException as fault:  # noqa: BLE001 - told to whoever asks is_ready, whatever Ray raised
             self._fault = fault
@@ -196,10 +192,14 @@ class RayExecutor:
         return address, self._own.token_path
 
     def _warm_up(self, ray: Any) -> None:
-        """No-op tasks, so that workers start while the launcher still reads the flow. Waits for the first, unless others use all CPUs."""
+        """No-op tasks, so that workers start while the launcher still reads the flow. Waits for the first, unless others use all CPUs.
+
+        They import what the first report of a fan-out needs (0.3 to 0.6 s of CPU). Left to the first report, that was 20 % of the rate of
+        100,000 trivial splits; to a thread of the worker, what user code forks would inherit the locks of its imports.
+        """
         warm = ray.remote(_warm).options(num_cpus=1, max_retries=0)
-        # At once, though two that import on two cores slow each other down: one after the other took 0.3 s more until a split began.
         begun = [warm.remote(self.entry) for _ in range(max(1, min(4, int(self._cluster.get("CPU", 1)))))]
+        prepare_entry(self.entry)  # the driver will need the same, and has to wait anyway
         deadline = time.monotonic() + _WARM_UP_S
         while not self._closing.is_set() and time.monotonic() < deadline and not ray.wait(begun, num_returns=1, timeout=0.1)[0]:
             pass
@@ -421,9 +421,7 @@ def _fetched(reference: Any) -> bytearray | memoryview | None:
 
 
 def _warm(entry: str) -> None:
-    """Ready is a worker that can begin. What its first report needs, 0.3 to 0.6 s of imports, comes while that is being performed."""
-    load_entry(entry)
-    threading.Thread(target=prepare_entry, args=(entry,), name="rayflow-prepare", daemon=True).start()
+    prepare_entry(entry)
 
 
 def _cluster_words() -> Any:

@@ -16,7 +16,9 @@ taken back.
 Where the root is a bucket, and Ray performs, a large value of a lone task goes through Ray's object store. The worker offers it, encoded,
 as items of its stream (owned by the driver, so that they outlive the worker), and stores it meanwhile. The scheduler may start what
 follows ahead of the commit; all that such a batch says is held until its input is committed. A reference is a hint: where it is
-lost the store is read.
+lost the store is read. An array of 256 MiB, from its making until the next step has read it, with moto's server as S3 on two cores (three
+runs each): 0.8 s, between two Ray nodes 1.1 s, through the bucket 9.3 s. A table of that size 5.5, 5.8 and 6.6 s: what takes the time
+is Parquet.
 
 Decisions. Commits are made by the loop itself, not by a thread: 1-3 ms each, at most ten a second, and a million rows
 are 0.2 s of writing in all; slots are freed before the commit (`BatchFreed`), so that no worker waits for it.

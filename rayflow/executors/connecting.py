@@ -54,3 +54,10 @@ def on_loopback(ray: Any) -> Generator[None]:
     finally:
         constants.ENABLE_RAY_CLUSTER = before
         del os.environ[LOOPBACK]
+
+
+def has_token() -> bool:
+    """Whether the user has a token for clusters that ask for one."""
+    return "RAY_AUTH_TOKEN" in os.environ or os.path.exists(
+        os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.expanduser("~/.ray/auth_token")
+    )

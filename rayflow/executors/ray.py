@@ -169,12 +169,12 @@ class RayExecutor:
         self._lend_nbytes = int(min(stores, default=0.0)) // 4
 
     def _init(self, ray: Any) -> None:
-        from rayflow.executors.connecting import Admission, on_loopback, reread_token
+        from rayflow.executors.connecting import Admission, has_token, on_loopback, reread_token
 
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
         if self.address is not None:
             # Connecting does not enable token authentication by itself, while clusters that Ray starts expect it.
-            os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
+            os.environ.setdefault("RAY_AUTH_MODE", "token" if has_token() else "disabled")
             reread_token()
             ray.init(address=self.address, **options)
             return
@@ -381,7 +381,6 @@ def _kill_here(flight: _Flight) -> None:
 def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes, submitted: float) -> Iterator[Any]:
     """The Ray task. Yields pickled lists of reports; after an offer each of its values, as a list of buffers."""
     full = replace(work, shared=shared, lent={blob: partial(_fetched, reference) for blob, reference in work.lent.items()})
-
     has_waited = abs(time.time() - submitted) > _LAST_LOOK_S / 2  # else the driver that cancelled it still looks
     if has_waited and _cluster_words().__dict__["_internal_kv_get"](cancel_key) is not None:
         yield pickle.dumps([BatchOver(work.batch.id)], protocol=5)
@@ -449,9 +448,3 @@ def _failure_of(fault: Exception) -> Failure:
             return Failure(FailureKind.DIED, f"The worker failed outside the step's code: {fault.cause!r}", traceback=str(fault))
         case _:
             return Failure(FailureKind.DIED, f"Ray lost it: {type(fault).__name__}: {fault}")
-
-
-def _has_token() -> bool:
-    return "RAY_AUTH_TOKEN" in os.environ or os.path.exists(
-        os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.expanduser("~/.ray/auth_token")
-    )

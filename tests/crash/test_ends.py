@@ -13,7 +13,7 @@ import pytest
 from tests.crash.world import Driver, World, eventually
 
 CLEAN_S = 10
-"""How long after a driver's end something of its run may still be there: the promise clean-death. Processes of Ray take seconds at times."""
+"""How long after a driver's end something of its run may still be there: the promise clean-death. Ray takes seconds at times."""
 EXECUTORS = ["process", pytest.param("ray", marks=pytest.mark.ray)]
 DETACHED = [False, pytest.param(True, marks=pytest.mark.nightly)]
 

@@ -12,8 +12,6 @@ import pytest
 
 from tests.crash.world import Driver, World, eventually
 
-CLEAN_S = 10
-"""How long after a driver's end something of its run may still be there: the promise clean-death. Ray takes seconds at times."""
 EXECUTORS = ["process", pytest.param("ray", marks=pytest.mark.ray)]
 DETACHED = [False, pytest.param(True, marks=pytest.mark.nightly)]
 
@@ -37,7 +35,7 @@ def test_a_signal_interrupts_the_run_within_ten_seconds_and_leaves_it_resumable(
     assert driver.finish(15) == code
     assert time.monotonic() - began < 10
     assert driver.errors == ""
-    assert eventually(lambda: not world.living(), CLEAN_S), world.living()
+    assert eventually(lambda: not world.living(), 2), world.living()
     opened = world.opened("Slow", str(driver.run_id))
     assert opened.ending is not None
     assert opened.ending.outcome.value == "interrupted"
@@ -59,7 +57,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_task(world: World, executor: str)
 
     assert driver.finish(15) == 130
     assert time.monotonic() - began < 4
-    assert eventually(lambda: not world.living(), CLEAN_S), world.living()
+    assert eventually(lambda: not world.living(), 2), world.living()
 
 
 def test_ctrl_c_during_start_up_ends_with_its_code(world: World):

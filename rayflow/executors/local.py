@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -94,7 +95,8 @@ class LocalCluster:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PATIENCE_S)
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):  # the whole group: of an agent that writes its title the environment may tell nothing
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         while kill_bearers(next(iter(self._scratch.environ.values()))):  # agents, and what user code detached
             time.sleep(_LOOK_S)

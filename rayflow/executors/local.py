@@ -95,8 +95,8 @@ class LocalCluster:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PATIENCE_S)
-        with contextlib.suppress(ProcessLookupError):  # the whole group: of an agent that writes its title the environment may tell nothing
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.returncode is None:  # not waited for, so that the number is still its own
+            os.killpg(self._process.pid, signal.SIGKILL)  # of an agent that writes its title the environment may tell nothing
         self._process.wait()
         while kill_bearers(next(iter(self._scratch.environ.values()))):  # agents, and what user code detached
             time.sleep(_LOOK_S)

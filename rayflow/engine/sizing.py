@@ -5,9 +5,9 @@ the rest back, so that a wrong guess costs two seconds. Splits of `SLOW_S` and m
 semantics and the parallelism of one task per split. (That was 0.1 s: from one Ray task to the next a worker idles 3 to 5 ms and rayflow
 adds as much, so that 200 splits of 0.1 s took 10 % more than the work. A step with few tasks has them apart anyway.)
 
-Near the end batches shrink (guided self-scheduling) to `LEAST_S` of work, so that
-all slots finish together: smaller ones would cost more than they even out. Seen in one run of 100,000 trivial splits on two busy slots:
-doubling took the first 0.3 s and shrinking to single splits the last 0.3 s of 2.5 s. More is in `spec/ray-facts.md`, section 2.
+Near the end batches shrink (guided self-scheduling) to `LEAST_S` of work, so that all slots finish together: smaller ones would cost more
+than they even out. Seen in one run of 100,000 trivial splits on two busy slots: doubling took the first 0.3 s and shrinking to single
+splits the last 0.3 s of 2.5 s. More is in `spec/ray-facts.md`, section 2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LEAST_S = 0.04
 """A batch costs its driver and its worker 5 to 10 ms."""
 GROWTH = 8
 MAX_SPLITS = 50_000
-"""More gains nothing (rows are flushed every 50-100 ms anyway) and delays the answer to a lost worker."""
+"""More gains nothing (rows are reported several times a second anyway) and delays the answer to a lost worker."""
 FEW_TASKS = 32
 """Of a step with no more tasks than these each gets a batch of its own: its output is shown line by line under its own name."""
 WEIGHT = 0.4

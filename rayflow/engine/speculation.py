@@ -53,9 +53,7 @@ class Speculation:
 
     def _lane_after(self, lane: Lane, target: str | None) -> Lane | None:
         node = self.graph[lane.step]
-        if target not in node.targets or node.space != ROOT_SPACE or node.is_foreach or (len(node.targets) > 1 and not node.is_switch):
-            return None
-        if self.graph[target].is_join:
+        if target not in node.targets or node.space != ROOT_SPACE or node.is_foreach or self.graph[target].is_join:
             return None
         return Lane(target, lane.lap + 1 if target == lane.step else 0, lane.step)
 

@@ -180,7 +180,8 @@ class _BatchRunner:
                 left -= encoded.nbytes
         taken = tried.transition
         if values and taken is not None:
-            yield [RowOffered(self.batch.id, stage.last(index), _target(stage.node, taken), values, 2 * self.work.lend_nbytes)]
+            target = taken.targets[0] if len(taken.targets) == 1 else None
+            yield [RowOffered(self.batch.id, stage.last(index), target, values, 2 * self.work.lend_nbytes)]
         self.session.blobs.write(unstored)
 
     def _after_failure(
@@ -380,11 +381,6 @@ class _BatchRunner:
         with suppress(OSError, ValueError):
             print(f"{flow if flow is not None else self.shared.record.flow} failed:", file=sys.stderr)  # noqa: T201
             describe(error)
-
-
-def _target(node: Node, taken: Transition) -> str | None:
-    """The one step that follows."""
-    return taken.targets[0] if len(taken.targets) == 1 and not node.is_foreach else None
 
 
 def _exited(node: Node, exit_: SystemExit, taken: Transition | None) -> Failure | None:

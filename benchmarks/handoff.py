@@ -6,6 +6,7 @@ process of which compares with rayflow's. A size is in MiB.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.contenders import RAYFLOW_PERSISTS, Contenders
@@ -36,6 +37,7 @@ def entrants(contenders: Contenders, case: str, size: str) -> Iterator[Entrant]:
     def measured(run: Callable[[], Ran]) -> Callable[[], Mapping[str, float]]:
         def one() -> Mapping[str, float]:
             raw()  # unmeasured: a virtual machine is slow the first time that it touches memory
+            os.sync()  # what a peer left to the kernel is not to be written while the next one waits for the disk
             ran = run()
             told = ran.told("handoff")
             if told["nbytes"] < int(nbytes) * 0.9:

@@ -67,6 +67,7 @@ def bound_class(flow_class: type[FlowSpec], values: Mapping[str, Any]) -> type[F
         __doc__=flow_class.__doc__,
         _rayflow_graph=flow_class._graph,  # pyright: ignore[reportPrivateUsage] - the flow's own layer
         _rayflow_known={},
+        _rayflow_switches={},
         _rayflow_read_only=frozenset(values),
     )
     return type(flow_class.__name__, (flow_class,), members)
@@ -80,7 +81,7 @@ def read_only_names(bound: type[FlowSpec]) -> frozenset[str]:
 def instance_of(bound: type[FlowSpec], binding: Any) -> FlowSpec:
     """The `self` of one task. Costs one object: `__init__` of the flow does not run."""
     flow = object.__new__(bound)
-    flow.__dict__["_rayflow"] = binding
+    object.__setattr__(flow, "_rayflow", binding)  # by way of __dict__ would make that a dictionary, and every assignment slower
     return flow
 
 

@@ -38,9 +38,10 @@ class _Name:
     def __get__(self, instance: FlowSpec | None, owner: type[FlowSpec]) -> Any:
         if instance is not None and instance._rayflow is not None:
             try:
-                return instance._load("name")
+                instance.__dict__["name"] = instance._rayflow.load("name")
             except KeyError:
-                pass
+                return owner.__name__
+            return instance.__dict__["name"]
         return owner.__name__
 
 
@@ -117,19 +118,16 @@ class FlowSpec:
             raise UserError("The arguments exclude and include of merge_artifacts are mutually exclusive. Give one of them.")
         self._rayflow.merge_artifacts(self, inputs, exclude or (), include or ())
 
-    def _load(self, name: str) -> Any:
-        """The inherited artifact, kept in the instance from now on; KeyError where there is none."""
-        assert self._rayflow is not None
-        value = self._rayflow.load(name)
-        self.__dict__[name] = value
-        return value
-
     def __getattr__(self, name: str) -> Any:
-        if self._rayflow is not None and not name.startswith("__"):
+        """An inherited artifact, kept in the instance from now on."""
+        binding = self._rayflow
+        if binding is not None and name[:2] != "__":
             try:
-                return self._load(name)
+                value = self.__dict__[name] = binding.load(name)
             except KeyError:
                 pass
+            else:
+                return value
         raise AttributeError(f"Flow {type(self).__name__} has no attribute '{name}'")
 
     def __str__(self) -> str:

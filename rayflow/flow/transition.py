@@ -46,10 +46,14 @@ def decide(flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any], prev
         known = _known(flow).get(getattr(targets[0], "__func__", None))
         if known is not None:
             return known
-    if not _is_plain_switch(targets, options):
-        _check_options(flow, targets, options)
-    if options.get("condition") is not None:
-        return _switch(flow, targets[0], options["condition"])
+    condition = options.get("condition")
+    if type(condition) is str and len(options) == len(targets) == 1:
+        taken = _known_switch(flow, targets[0], condition)
+        if taken is not None:
+            return taken
+    _check_options(flow, targets, options)
+    if condition is not None:
+        return _switch(flow, targets[0], condition)
     if any(isinstance(target, dict) for target in targets):
         _refuse(flow, "got a dictionary of targets without a condition. Add condition='<name of an artifact>'.")
     names = tuple(_step_name(flow, target) for target in targets)
@@ -103,9 +107,18 @@ def _check_options(flow: Any, targets: tuple[Any, ...], options: Mapping[str, An
             _refuse(flow, f"has condition={condition!r}. The condition is a string, the name of an artifact.")
 
 
-def _is_plain_switch(targets: tuple[Any, ...], options: Mapping[str, Any]) -> bool:
-    """Whether this is what nearly every switch is; nothing remains to be checked then."""
-    return len(options) == len(targets) == 1 and type(options.get("condition")) is str and isinstance(targets[0], dict) and bool(targets[0])
+def _known_switch(flow: Any, cases: Any, condition: str) -> Transition | None:
+    """The transition of a switch over this artifact whose targets were all checked before; None where one was not, or no case fits."""
+    known = getattr(type(flow), "_rayflow_switches", {}).get(condition)
+    if known is None or type(cases) is not dict:
+        return None
+    try:
+        for target in cases.values():
+            if target.__func__ not in known:
+                return None
+        return known[cases[getattr(flow, condition)].__func__]
+    except (AttributeError, KeyError, TypeError):
+        return None  # what is wrong is said by the checks
 
 
 def _step_name(flow: Any, target: Any) -> str:
@@ -119,11 +132,8 @@ def _step_name(flow: Any, target: Any) -> str:
 
 
 def _switch(flow: Any, cases: dict[Any, Any], condition: str) -> Transition:
-    known = _known(flow)
-    for target in cases.values():
-        function = getattr(target, "__func__", None)
-        if (function, condition) not in known:
-            known[(function, condition)] = Transition((_step_name(flow, target),), condition=condition)
+    names = [_step_name(flow, target) for target in cases.values()]
+    known = {target.__func__: Transition((name,), condition=condition) for target, name in zip(cases.values(), names, strict=True)}
     try:
         value = getattr(flow, condition)
     except AttributeError:
@@ -131,7 +141,8 @@ def _switch(flow: Any, cases: dict[Any, Any], condition: str) -> Transition:
     if value not in cases:
         available = ", ".join(repr(case) for case in cases)
         raise RuntimeError(f"Switch over self.{condition}: its value {_shown(value)} has no case. The available cases are: {available}.")
-    return known.get((cases[value].__func__, condition)) or Transition((_step_name(flow, cases[value]),), condition=condition)
+    getattr(type(flow), "_rayflow_switches", {}).setdefault(condition, {}).update(known)
+    return known[cases[value].__func__]
 
 
 def _foreach(flow: Any, names: tuple[str, ...], foreach: Any) -> Transition:

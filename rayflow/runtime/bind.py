@@ -29,13 +29,16 @@ _IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), range
 _FLAT = _IMMUTABLE | {date, datetime, time, timedelta, Decimal}
 
 
-class Before(NamedTuple):
+class Before:
     """What tasks that the worker performed before, in the same go, hand to the next: all that they stored (`values`) and what the one
     just before did (`row`), as the rows keep it: plain scalars, and descriptions of everything else. So a task reads what it would
     read in a worker of its own."""
 
-    values: Mapping[str, object]
-    row: Mapping[str, object]
+    __slots__ = ("row", "values")
+
+    def __init__(self, values: Mapping[str, object], row: Mapping[str, object]) -> None:
+        self.values = values
+        self.row = row
 
 
 @dataclass
@@ -162,17 +165,17 @@ class _Inherited:
 
 
 class _Loaded(NamedTuple):
-    """An inherited artifact as it was given to the user: the value, and what it was decoded from (None: a scalar that was handed on)."""
+    """An inherited artifact as it was given to the user: the value, and what it was decoded from."""
 
     value: Any
-    artifact: Artifact | None
+    artifact: Artifact
     is_merged: bool
 
 
 class TaskBinding:
     """The link of the task that is being performed."""
 
-    __slots__ = ("_element", "attempt", "before", "context", "index", "loaded", "merged", "taken")
+    __slots__ = ("_element", "attempt", "before", "context", "handed", "index", "loaded", "merged", "taken")
 
     def __init__(self, context: StepContext, index: int, attempt: int, before: Before | None = None) -> None:
         self.context = context
@@ -180,6 +183,7 @@ class TaskBinding:
         self.attempt = attempt
         self.before = before
         self.taken: Transition | None = None
+        self.handed: dict[str, Any] = {}  # the scalars that it took of `before`
         self.loaded: dict[str, _Loaded] = {}
         self.merged: dict[str, Artifact] = {}
         self._element: Any = _UNREAD
@@ -203,7 +207,7 @@ class TaskBinding:
         elif self.before is not None and name in self.before.values:
             kept = self.before.values[name]
             if not isinstance(kept, Artifact):
-                self.loaded[name] = _Loaded(kept, None, False)
+                self.handed[name] = kept
                 return kept
             found = _Inherited(kept)
         else:
@@ -267,11 +271,13 @@ class TaskBinding:
         """What the task is to store: its own values, changed inherited ones, and what it merged, as `Artifact`s where unchanged.
         `read_only` are the attributes that are no artifacts: parameters, constants, and `_rayflow`."""
         found: dict[str, Any] = {}
-        inherited = self.loaded
+        inherited, handed = self.loaded, self.handed
         for name, value in flow.__dict__.items():
             if name in read_only or name[:2] == "__":
                 continue
             if type(value) not in _IMMUTABLE and isinstance(value, _NOT_ARTIFACTS):
+                continue
+            if name in handed and handed[name] is value:
                 continue
             if name in inherited:
                 loaded = inherited[name]
@@ -287,9 +293,9 @@ class TaskBinding:
         return found
 
 
-def is_unchanged(blobs: Blobs, value: Any, artifact: Artifact | None, name: str) -> bool:
+def is_unchanged(blobs: Blobs, value: Any, artifact: Artifact, name: str) -> bool:
     """Whether a loaded value, perhaps changed in place, would still be stored as the same bytes."""
-    if artifact is None or type(value) in _IMMUTABLE or type(value).__module__.startswith("pyarrow"):
+    if type(value) in _IMMUTABLE or type(value).__module__.startswith("pyarrow"):
         return True
     return blobs.is_same(artifact, name, value)
 

@@ -96,7 +96,7 @@ class RowsEncoder:
     @property
     def caught(self) -> int:
         """How many of them `@catch` saved."""
-        return sum(row[4] is Status.CAUGHT for row in self._rows)
+        return [row[4] for row in self._rows].count(Status.CAUGHT)
 
     def flush(self, pid: int = 0, node: str = "", log: str | None = None) -> bytes:
         """The rows added since the last flush as one Arrow IPC stream of one record batch, and forgets them. `pid`, `node` and the

@@ -14,7 +14,7 @@ from itertools import groupby
 from rayflow.catalog import wire
 from rayflow.catalog.run import RunRecord
 from rayflow.model.errors import StoreExists, UnsafeName
-from rayflow.model.layout import FORMAT_FILE, FlowLayout, is_run_id
+from rayflow.model.layout import FORMAT_FILE, FlowLayout, RunLayout, is_run_id
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome
 
@@ -64,11 +64,20 @@ def newest_first(store: Store, flow: str) -> Iterator[IndexEntry]:
             if run_id == entry.run_id:
                 continue
             listed = listed or _ids(names)
-            if run_id not in listed and is_run_id(run_id):
+            if run_id not in listed and _is_run(store, flow, run_id):
                 yield IndexEntry(run_id, _created_us(run_id), None)
         yield entry
     listed = listed or _ids(names if on_disk else [])
-    yield from (IndexEntry(run_id, _created_us(run_id), None) for run_id in reversed(on_disk) if run_id not in listed and is_run_id(run_id))
+    yield from (
+        IndexEntry(run_id, _created_us(run_id), None)
+        for run_id in reversed(on_disk)
+        if run_id not in listed and _is_run(store, flow, run_id)
+    )
+
+
+def _is_run(store: Store, flow: str, name: str) -> bool:
+    """Whether a directory that has no entry is a run: not the beginnings of one, nor what others still need of one that was removed."""
+    return is_run_id(name) and os.path.exists(store.local_path(RunLayout(flow, name).record) or "")
 
 
 def _created_us(run_id: str) -> int:

@@ -6,7 +6,7 @@ so that a driver which was replaced meets its successor's object and stops.
 
 A take-over writes as its first line how many bytes it read of each file before it (`sealed`): what a replaced driver still
 appends lies beyond, is never acknowledged, and is not read. A line cut short at the end of a file is a write that did not
-finish; a damaged line before the end is damage, and is named.
+finish, and so are zeros, which a power failure may leave of bytes that were not synced; any other damaged line is damage, and is named.
 """
 
 from __future__ import annotations
@@ -32,13 +32,19 @@ def frame(event: Json) -> bytes:
 
 
 def unframe(content: bytes, key: str) -> Iterator[Json]:
-    """The events of a journal file. A torn last line ends it silently; StoreCorrupt for damage before the end."""
+    """The events of a journal file. A torn last line ends it silently; StoreCorrupt for damage before the end.
+
+    So do zeros, which no line has: a machine that stopped may have kept later bytes of a file than it lost. Whatever was acknowledged was
+    synced with all that is before it.
+    """
     start = 0
     while start < len(content):
         end = content.find(b"\n", start)
         line = content[start:] if end < 0 else content[start:end]
         event = _parsed(line) if end >= 0 else None
         if event is None:
+            if b"\0" in line:
+                return
             if end >= 0 and content.find(b"\n", end + 1) >= 0 and _any_valid_after(content, end + 1):
                 raise StoreCorrupt(f"The journal '{key}' is damaged at byte {start}: the line's checksum does not match.", key)
             return

@@ -33,6 +33,9 @@ def take_over(store: Store, layout: RunLayout) -> Tenure:
         reader = JournalReader(store, layout)
         reader.read()
         sizes = reader.sizes()
+        if store.can_append:
+            for key in sizes:  # what was read may not have reached the disk; the seal, which says that it is there, will
+                store.append(key, b"")
         journal = JournalWriter(store, layout, epoch, next_sequence=len(sizes))
         try:
             journal.commit([{"e": "sealed", "sizes": sizes}])

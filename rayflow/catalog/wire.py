@@ -267,6 +267,7 @@ def _node_to_json(node: Node) -> Json:
             "joins": node.joins,
             "joined_by": node.joined_by,
             "branches_expected": node.branches_expected,
+            "source": node.source,
         }
     )
 
@@ -294,4 +295,5 @@ def _node_from_json(form: Json) -> Node:
         joins=form.get("joins"),
         joined_by=form.get("joined_by"),
         branches_expected=form.get("branches_expected", 0),
+        source=form.get("source", ""),
     )

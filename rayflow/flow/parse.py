@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import heapq
 import inspect
 from collections.abc import Mapping, Sequence
@@ -96,6 +98,7 @@ def _read(name: str, function: FunctionType, sources: Sources) -> Node:
         is_parallel=any(decorator.name == "parallel" for decorator in mark.decorators),
         next_line=call.line,
         malformed_next=call.malformed,
+        source=hashlib.blake2b(ast.unparse(tree).encode(), digest_size=8).hexdigest(),
     )
 
 

@@ -46,6 +46,8 @@ class Node:
     What only the lint rules ask: `argument_count` (with `self`), the annotations `@step(start=True)` and `@step(end=True)`,
     `is_parallel` (the step has `@parallel`), `next_line` (of its `self.next`, 0 where it ends without one) and
     `malformed_next` (what cannot be understood about it, empty where nothing).
+
+    `source` is a digest of the step's code without comments: whether a resume performs what its origin did. Empty where it is not known.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Node:
     is_parallel: bool = False
     next_line: int = 0
     malformed_next: str = ""
+    source: str = ""
 
     @property
     def type(self) -> str:

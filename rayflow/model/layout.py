@@ -121,6 +121,11 @@ class RunLayout:
         return f"{self.root}/continued.json"
 
     @property
+    def removed(self) -> str:
+        """Create-only; the run is being removed: nobody may begin to refer to it."""
+        return f"{self.root}/removed.json"
+
+    @property
     def journal(self) -> str:
         return f"{self.root}/journal"
 

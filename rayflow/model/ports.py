@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rayflow.model.commands import Batch
+from rayflow.model.entry import Entry
 from rayflow.model.reports import Report
 from rayflow.model.spec import Resources
 
@@ -38,8 +39,12 @@ class Store(Protocol):
         """The keys under the directory `prefix`, sorted. Nothing where there is no such directory."""
         ...
 
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """What lies under the directory `prefix`, as `list`, with sizes and ages; leavings too."""
+        ...
+
     def delete(self, key: str) -> None:
-        """Removes the object; nothing happens where it is gone already."""
+        """Removes the object, or the leaving that `entries` told of; nothing happens where it is gone already."""
         ...
 
     def local_path(self, key: str) -> str | None:

@@ -18,6 +18,8 @@ from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreCorrup
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.notices import Reporter, Warned
+from rayflow.upkeep import damages_of
+from rayflow.upkeep.removal import is_marked
 
 
 def newest_run(store: Store, flow: str, user: str, reporter: Reporter) -> RunRecord:
@@ -130,3 +132,30 @@ def reusable_of(opened: OpenedRun) -> tuple[tuple[Segment, ...], frozenset[str]]
         return segments, frozenset()
     segments, rerun = reusable_of(open_run(opened.store, record.flow, record.origin))
     return segments, rerun | ({record.resumed_step} if record.resumed_step else set())
+
+
+def intact(opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter, *, is_thorough: bool) -> tuple[Segment, ...]:
+    """Those of the segments, or of their tasks, that can be taken over. What is damaged is told: it is performed again, with what follows.
+
+    Seen at once is what is gone, or has another length; with `is_thorough` every value is read and compared with its digest.
+    """
+    kept: list[Segment] = []
+    told: set[str] = set()
+    for segment, damages in damages_of(opened, segments, is_thorough=is_thorough):
+        left = segment.indices
+        for damage in damages:
+            left = left.difference(damage.indices) if damage.step is not None else left
+            if damage.step is not None and damage.key not in told:
+                told.add(damage.key)
+                reporter.tell(Warned(f"{damage}. It is computed again, and what follows from it."))
+        if left:
+            kept.append(segment.part(left))
+    return tuple(kept)
+
+
+def refuse_removed(store: Store, record: RunRecord, origin: RunRecord) -> None:
+    """RayflowNotFound where the origin is being removed. The record of the resume is there already: whoever removes the origin after this
+    look sees it, and leaves the origin alone."""
+    if is_marked(store, origin.layout):
+        store.delete(record.layout.record)
+        raise RayflowNotFound(f"Run('{origin.flow}/{origin.run_id}') is being removed from {store.url}.")

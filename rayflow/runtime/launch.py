@@ -28,7 +28,16 @@ from rayflow.model.layout import safe_run_id
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, Outcome
 from rayflow.runtime.assembly import source_of
-from rayflow.runtime.continuing import claimed_origin, in_progress, newest_run, refuse_alive, refuse_continued, reusable_of
+from rayflow.runtime.continuing import (
+    claimed_origin,
+    in_progress,
+    intact,
+    newest_run,
+    refuse_alive,
+    refuse_continued,
+    refuse_removed,
+    reusable_of,
+)
 from rayflow.runtime.crew import refuse_gangs
 from rayflow.runtime.driving import Plan, drive
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
@@ -73,10 +82,12 @@ def resume_flow(
     origin_run_id: str | None = None,
     step: str | None = None,
     is_fork: bool = False,
+    verifies: bool = False,
 ) -> RunResult:
     """Continues `origin_run_id` (default: the newest run or resume of this flow by this user) in a new run.
 
-    `step`: run it and what follows again. `is_fork`: free of the claim on an unfinished origin. RunOwnedElsewhere when another
+    `step`: run it and what follows again. `is_fork`: free of the claim on an unfinished origin. `verifies`: every value that could be taken
+    over is read first, and what was changed since it was stored is computed again. RunOwnedElsewhere when another
     driver is running the origin or already continues it. With `settings.run_id` of a resume of that origin which died, re-attaches to that.
     """
     reporter = reporter or Silent()
@@ -101,8 +112,10 @@ def resume_flow(
         if run_id != settings.run_id or known.origin != record.origin or known.resumed_step != step:
             raise in_progress(store, known) from None
         return _reattach(definition, settings, reporter, store, known)
+    refuse_removed(store, record, origin.record)
     note_start(store, record)
     segments, rerun = reusable_of(origin)
+    segments = intact(origin, segments, reporter, is_thorough=verifies)
     plan = Plan(record, reusable=segments, rerun=rerun | ({step} if step else set()))
     return drive(definition, settings, reporter, store, plan)
 
@@ -209,7 +222,11 @@ def _continuation(
 
 def _warn_of_changed_code(draft: RunRecord, origin: RunRecord, reporter: Reporter) -> None:
     if origin.code and draft.code and draft.code != origin.code:
-        reporter.tell(Warned(f"The code changed since run {origin.run_id}. What is done there is reused all the same."))
+        old = {node.name: node.source for node in origin.graph}
+        changed = [node.name for node in draft.graph if node.source != old.get(node.name, node.source) and old[node.name]]
+        which = f" in {', '.join(changed)}" if changed else ""
+        again = f" `resume {changed[0]}` runs that step again, and what follows." if changed else ""
+        reporter.tell(Warned(f"The code changed since run {origin.run_id}{which}. What is done there is reused all the same.{again}"))
 
 
 __all__ = ["RunResult", "Settings", "resume_flow", "run_flow", "source_of"]

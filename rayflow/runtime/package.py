@@ -12,7 +12,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 
-from rayflow.model.errors import StoreCorrupt, StoreExists
+from rayflow.model.errors import StoreCorrupt
 from rayflow.model.layout import FORMAT_FILE, FlowLayout
 from rayflow.model.ports import Store
 
@@ -69,16 +69,20 @@ def build_package(script: str, suffixes: tuple[str, ...] = DEFAULT_SUFFIXES) -> 
 
 
 def store_package(store: Store, flow: str, content: bytes) -> str:
-    """Puts the package under its digest (hex BLAKE3), once; returns the digest."""
+    """Puts the package under its digest (hex BLAKE3), once; returns the digest. One that is there counts as written now, so that `gc` lets
+    it be until the run has a record."""
     from blake3 import blake3
 
     digest = blake3(content).hexdigest()
     key = FlowLayout(flow).code(digest)
     path = store.local_path(key)
-    if path is not None and os.path.exists(path):
+    if path is None:
+        store.write(key, [content])
         return digest
-    with contextlib.suppress(StoreExists):
-        store.write(key, [content], only_new=True)
+    with contextlib.suppress(OSError):
+        os.utime(path)
+        return digest
+    store.write(key, [content])
     return digest
 
 

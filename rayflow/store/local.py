@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -20,9 +21,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from rayflow.model.entry import Entry
 from rayflow.model.errors import StoreExists, StoreFault, StoreMissing, StoreReadOnly
 from rayflow.store.keys import safe_key
 from rayflow.store.writing import begin_sync, write_all, write_pieces
+
+_LEAVING = re.compile(r"(.+)/(\.[0-9a-f]{16}\.tmp)")
+"""A temporary file of a write that did not end."""
 
 _MAX_OPEN_APPENDS = 32
 _MAX_PRUNED = 50
@@ -165,8 +170,14 @@ class LocalStore:
             _collect(top, f"{prefix}/" if prefix else "", found)
         yield from sorted(found)
 
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        top = f"{self.url}/{safe_key(prefix)}" if prefix else self.url
+        with _faults_named(top, "list"):
+            yield from _entries(top, f"{prefix}/" if prefix else "")
+
     def delete(self, key: str) -> None:
-        path = self.local_path(key)
+        leaving = _LEAVING.fullmatch(key)
+        path = f"{self.local_path(leaving[1])}/{leaving[2]}" if leaving else self.local_path(key)
         with self._lock:
             self._forget(path)
         with _faults_named(path, "delete"):
@@ -317,6 +328,24 @@ def _sync_directory(path: str) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def _entries(directory: str, prefix: str) -> Iterator[Entry]:
+    """What lies below `directory`, in the order of the names: as `_collect`, and temporary files."""
+    try:
+        found = sorted(os.scandir(directory), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in found:
+        is_leaving = _LEAVING.fullmatch(prefix + entry.name) is not None
+        if entry.name.startswith(".") and not is_leaving:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _entries(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file():
+            with suppress(FileNotFoundError):  # gone since it was listed
+                status = entry.stat()
+                yield Entry(prefix + entry.name, status.st_size, status.st_mtime_ns // 1000, is_leaving)
 
 
 def _collect(directory: str, prefix: str, found: list[str]) -> None:

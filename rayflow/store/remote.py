@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
+from rayflow.model.entry import Entry
 from rayflow.model.errors import StoreExists, StoreFault, StoreMissing, UsageError
 from rayflow.model.ports import Store
 from rayflow.store.keys import safe_key
@@ -115,12 +118,22 @@ class RemoteStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         fs, path = self._at(prefix) if prefix else self._fs_and_root()
-        root = self._fs_and_root()[1]
+        root = self._fs_and_root()[1].lstrip("/")
         found: list[str] = self._persist("list", prefix, lambda: fs.find(path), missing=[])
         for name in sorted(found):
-            key = name.lstrip("/")[len(root.lstrip("/")) :].lstrip("/")
-            if not any(part.startswith(".") for part in key.split("/")) and (not prefix or key.startswith(f"{prefix}/")):
+            key = name.lstrip("/")[len(root) :].lstrip("/")
+            if _is_object(key, prefix):
                 yield key
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        fs, path = self._at(prefix) if prefix else self._fs_and_root()
+        found: dict[str, dict[str, Any]] = self._persist("list", prefix, lambda: fs.find(path, detail=True), missing={})
+        root = self._fs_and_root()[1].lstrip("/")
+        for name in sorted(found):
+            key = name.lstrip("/")[len(root) :].lstrip("/")
+            if _is_object(key, prefix):
+                facts = found[name]
+                yield Entry(key, int(facts.get("size") or 0), _modified_us(facts))
 
     def delete(self, key: str) -> None:
         fs, path = self._at(key)
@@ -188,6 +201,24 @@ def can_create_exclusively(store: Store) -> bool:
     finally:
         store.delete(key)
     return False
+
+
+def _is_object(key: str, prefix: str) -> bool:
+    """Whether a key that was found is one of ours, and below the prefix."""
+    return not any(part.startswith(".") for part in key.split("/")) and (not prefix or key.startswith(f"{prefix}/"))
+
+
+def _modified_us(facts: Mapping[str, Any]) -> int:
+    """When an object was written, by whatever name the file system gives that: microseconds since 1970; now, where it does not tell."""
+    for name in ("LastModified", "last_modified", "updated", "mtime", "created"):
+        moment = facts.get(name)
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        if isinstance(moment, datetime):
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1e6)
+        if isinstance(moment, (int, float)):
+            return int(moment * 1e6)
+    return time.time_ns() // 1000
 
 
 def _options_for(protocol: str) -> dict[str, Any]:

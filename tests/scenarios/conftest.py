@@ -1,14 +1,23 @@
 """One flow per feature, each run on every executor that can: `play` runs a flow on the executor of the test.
 
 A scenario that an executor cannot do says so, and why: `@cannot("inline", "a segmentation fault ends the test itself")`.
+
+With `RAYFLOW_SCENARIOS_ON=s3` all of them are played on a bucket of an S3 server on loopback, with `flaky-s3` behind a proxy that fails
+one request in ten. `just nightly` does both.
 """
 
 from __future__ import annotations
+
+import os
+import uuid
 
 import pytest
 
 from rayflow.client import default_metadata, default_namespace
 from scenarios.playing import EXECUTORS, Stage
+from tests.flaky_http import one_in, proxied
+
+ON = os.environ.get("RAYFLOW_SCENARIOS_ON", "disk")
 
 
 def pytest_configure(config):
@@ -34,7 +43,38 @@ def client_session():
     default_metadata()
 
 
+@pytest.fixture(scope="session")
+def flaky_endpoint(s3_endpoint):
+    """The S3 on loopback, behind a network that fails one request in ten."""
+    with proxied(s3_endpoint, one_in(10)) as proxy:
+        yield proxy.url
+
+
 @pytest.fixture
-def play(executor, tmp_path):
+def bucket(request, s3_endpoint, monkeypatch):
+    """Makes a bucket, tells this process and those that it starts how to get there, and returns its URL. By `endpoint`, or directly."""
+
+    def make(endpoint=s3_endpoint):
+        import s3fs
+
+        for name, value in (
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", endpoint),
+        ):
+            monkeypatch.setenv(name, value)
+        name = f"b{uuid.uuid4().hex[:20]}"
+        s3fs.S3FileSystem(skip_instance_cache=True, endpoint_url=s3_endpoint).mkdir(name)
+        return f"s3://{name}/root"
+
+    return make
+
+
+@pytest.fixture
+def play(request, executor, tmp_path):
     """Runs a flow: `play(F, alpha=1)`, `play(F, decospecs=["retry"], max_workers=1)`. Returns what happened."""
-    return Stage(str(tmp_path / "root"), executor)
+    if ON == "disk":
+        return Stage(str(tmp_path / "root"), executor)
+    make = request.getfixturevalue("bucket")
+    return Stage(make(request.getfixturevalue("flaky_endpoint")) if ON == "flaky-s3" else make(), executor)

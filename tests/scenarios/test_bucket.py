@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import uuid
 
 import pytest
-import s3fs
 
 from rayflow.runtime.notices import TaskDone
 from scenarios.flows import bucket
@@ -16,15 +14,9 @@ MANY = 16_000_000
 
 
 @pytest.fixture
-def on_s3(play, s3_endpoint, monkeypatch):
+def on_s3(play, bucket):
     """`play`, into a bucket of its own."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
-    name = f"b{uuid.uuid4().hex[:20]}"
-    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(name)
-    play.root = f"s3://{name}/root"
+    play.root = bucket()
     return play
 
 

@@ -82,6 +82,9 @@ def stored_resume_command(call: Call) -> click.Command:
 def _resume_options() -> list[click.Option]:
     return [
         click.Option(["--fork"], is_flag=True, help="Branch off: others may continue the same run too."),
+        click.Option(
+            ["--verify"], is_flag=True, help="Read every value that would be taken over first, and compute again what was changed."
+        ),
         click.Option(["--run-id"], metavar="ID", hidden=True, help="The id of the new run; given by schedulers."),
         *launch_options(),
         *shared_options(),
@@ -96,7 +99,8 @@ def _resumed(flow_call: FlowCall, options: Mapping[str, Any], step: str | None, 
         settings = flow_call.call.surroundings.settings(options)
         run_id = _run_id(settings.root, origin, definition.name)
         resume = flow_call.call.resume_flow
-        return resume(definition, settings, reporter, origin_run_id=run_id, step=step, is_fork=options["fork"]).exit_code
+        is_fork, verifies = options["fork"], options["verify"]
+        return resume(definition, settings, reporter, origin_run_id=run_id, step=step, is_fork=is_fork, verifies=verifies).exit_code
 
     return _launched(flow_call, options, launch)
 

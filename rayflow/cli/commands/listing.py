@@ -104,11 +104,15 @@ def _took(facts: dict[str, Any]) -> str:
 
 
 def show_command(call: Call) -> click.Command:
-    def run(target: str, json: bool, table: bool, root: str | None) -> None:
+    def run(target: str, json: bool, table: bool, why: bool, root: str | None) -> None:
         place = place_named(call.surroundings.root(root), target)
+        if why and (table or place.step is not None):
+            raise UsageError("--why tells of the steps of a run: name a RUN.")
         if table and (place.step is None or place.task is not None):
             raise UsageError("--table shows the tasks of a step: name RUN/step.")
-        if json:
+        if why:
+            _show_why(call, place.run, is_json=json)
+        elif json:
             call.out.write(_as_json(place) + "\n")
         elif table and place.step is not None:
             _show_table(call, place.step)
@@ -123,6 +127,7 @@ def show_command(call: Call) -> click.Command:
         click.Argument(["target"], metavar="RUN[/STEP[/TASK]] | FLOW.py"),
         json_option("As JSON."),
         click.Option(["--table"], is_flag=True, help="The tasks of a step with their small artifacts as columns."),
+        click.Option(["--why"], is_flag=True, help="Why each step of a run was taken over from another run, or performed."),
         root_option(),
     ]
     return click.Command("show", callback=run, params=params, help="Show a run, a step or a task; or the structure of FLOW.py.")
@@ -139,6 +144,18 @@ def _show_run(call: Call, run: Run) -> None:
         _pairs(call, list(parameters.items()))
     call.out.write("\n")
     _table(call, ("step", "done", "failed", "running"), [tuple(step.values()) for step in _steps(run)])
+
+
+def _show_why(call: Call, run: Run, *, is_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rayflow.client.why import why_of
+
+    found = why_of(run._handle.opened)  # pyright: ignore[reportPrivateUsage] - as below
+    if is_json:
+        call.out.write(json.dumps([asdict(why) for why in found], indent=2) + "\n")
+        return
+    _table(call, ("step", "reused", "performed", "why"), [(why.step, why.reused, why.performed, why.reason) for why in found])
 
 
 def _steps(run: Run) -> Iterator[dict[str, Any]]:

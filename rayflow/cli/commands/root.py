@@ -65,6 +65,24 @@ def _path(call: Call) -> click.Command:
     return path_command(call)
 
 
+def _verify(call: Call) -> click.Command:
+    from rayflow.cli.commands.upkeep import verify_command
+
+    return verify_command(call)
+
+
+def _rm(call: Call) -> click.Command:
+    from rayflow.cli.commands.upkeep import rm_command
+
+    return rm_command(call)
+
+
+def _gc(call: Call) -> click.Command:
+    from rayflow.cli.commands.upkeep import gc_command
+
+    return gc_command(call)
+
+
 def _up(call: Call) -> click.Command:
     from rayflow.cli.commands.cluster import up_command
 
@@ -95,6 +113,9 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "logs": (_logs, "Show what tasks printed."),
     "dump": (_dump, "Show the artifacts of tasks."),
     "path": (_path, "Show which file holds an artifact."),
+    "verify": (_verify, "Check that everything that runs refer to is there, and as it was stored."),
+    "rm": (_rm, "Remove runs."),
+    "gc": (_gc, "Remove what no run needs any more, and old runs."),
     "up": (_up, "Keep a Ray cluster on this machine, so that runs need not start one."),
     "down": (_down, "End the cluster that `up` keeps."),
     "version": (_version, "Show the version of rayflow."),

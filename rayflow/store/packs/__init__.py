@@ -14,6 +14,6 @@ The name of a pack ends in the digest of its bytes, which is verified when it is
 
 from rayflow.store.packs.encoder import RowsEncoder
 from rayflow.store.packs.merging import PackPart, Span, merge, pack_name, write_pack
-from rayflow.store.packs.reading import Pack
+from rayflow.store.packs.reading import Pack, digest_in
 
-__all__ = ["Pack", "PackPart", "RowsEncoder", "Span", "merge", "pack_name", "write_pack"]
+__all__ = ["Pack", "PackPart", "RowsEncoder", "Span", "digest_in", "merge", "pack_name", "write_pack"]

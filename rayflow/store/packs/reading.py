@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from rayflow.model.errors import RayflowNotFound, StoreCorrupt
@@ -101,6 +101,25 @@ class Pack:
         encoded = encode(self._native(name, position), name=name)
         return Artifact(encoded.codec, encoded.type, encoded.nbytes, encoded.preview, inline=encoded.to_bytes())
 
+    def blobs(self) -> Iterator[tuple[int, str, Artifact]]:
+        """(position, name, artifact) of all that lies elsewhere: in a blob, or in parts."""
+        for name in sorted(self._described):
+            column = self._table.column(name).combine_chunks()
+            blobs, codecs = column.field("blob").to_pylist(), column.field("codec").to_pylist()
+            for position, (blob, codec) in enumerate(zip(blobs, codecs, strict=True)):
+                artifact = artifact_from(column[position].as_py()) if blob is not None or codec == "sliced" else None
+                if artifact is not None:
+                    yield position, name, artifact
+
+    def logs(self) -> dict[str, tuple[int, int]]:
+        """The logs that rows name, and where the last of them ends: in its out, and in its err."""
+        grouped = (
+            self._table.select(["__log", "__out_end", "__err_end"])
+            .group_by("__log")
+            .aggregate([("__out_end", "max"), ("__err_end", "max")])
+        )
+        return {row["__log"]: (row["__out_end_max"], row["__err_end_max"]) for row in grouped.to_pylist() if row["__log"] is not None}
+
     def value(self, position: int, name: str, load: Load) -> Any:
         """The value of artifact `name` of the task at `position`; KeyError where it stored none. `load` is `Blobs.load`."""
         if name not in self.names:
@@ -153,9 +172,15 @@ class Pack:
         return getattr(np, metadata[TYPE_KEY].decode().removeprefix("numpy."))(value)
 
 
-def _verify(key: str, memory: bytes | bytearray | memoryview) -> None:
+def digest_in(key: str) -> str | None:
+    """The first digits of the digest of a pack's bytes, which its name ends in; None for a name that is none."""
     told = _DIGEST.search(key)
-    if told is not None and not digest_of_bytes(memory).startswith(told.group(1)):
+    return told.group(1) if told is not None else None
+
+
+def _verify(key: str, memory: bytes | bytearray | memoryview) -> None:
+    told = digest_in(key)
+    if told is not None and not digest_of_bytes(memory).startswith(told):
         raise StoreCorrupt(f"{key} is damaged: it is not what was written. Resume the run to compute its tasks again.", key)
 
 

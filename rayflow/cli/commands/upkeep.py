@@ -1,0 +1,187 @@
+"""`verify`, `rm` and `gc`: whether what lies under the root is whole, and how it becomes less."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rayflow.cli.commands.call import Call
+from rayflow.cli.options import json_option, root_option
+from rayflow.cli.reporting.text import harmless, size
+from rayflow.model.errors import RayflowNotFound, UsageError
+
+if TYPE_CHECKING:
+    from rayflow.model.ports import Store
+    from rayflow.upkeep import Removal, Verified
+
+_VERIFY_HELP = """Read everything that runs refer to, and compare it with what was stored.
+
+RUN is a run; without any, all runs under the root are looked at. What is damaged is named, with the steps that a resume performs again:
+`resume --verify` looks at every value of its origin in this way, a plain resume only at what is gone or cut short. Exit code 1 if
+anything is damaged.
+"""
+_RM_HELP = """Remove runs. What other runs refer to stays until those are removed too.
+
+Refused for a run that is in progress, and for one that another run continues which has not succeeded.
+"""
+_GC_HELP = """Show what no run needs any more, and with --delete remove it.
+
+That is what failed attempts and killed drivers left in runs that succeeded, code packages of runs that are gone, and, with --older-than,
+runs that are so old. Runs that did not succeed are not touched otherwise, since they may be resumed. Safe beside runs in progress.
+"""
+_AGE = re.compile(r"(\d+)\s*([hdw])")
+_UNITS_S = {"h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def verify_command(call: Call) -> click.Command:
+    def run(runs: tuple[str, ...], json: bool, root: str | None) -> int:
+        from rayflow.client.roots import root_at
+        from rayflow.upkeep import verify_run
+
+        reading = root_at(call.surroundings.root(root))
+        wanted = _named(call, runs, root) or [(flow, entry.run_id) for flow in reading.flows() for entry in reading.runs(flow)]
+        if not wanted:
+            raise RayflowNotFound(f"There are no runs under {reading.url}.")
+        found: list[Verified] = []
+        for flow, run_id in wanted:
+            found.append(verify_run(reading.store, flow, run_id))
+            if not json:
+                _tell_damages(call, reading.store, found[-1])
+        if json:
+            _as_json(call, found)
+        else:
+            damaged = sum(bool(each.damages) for each in found)
+            looked = f"{_count(len(found), 'run')}, {_count(sum(each.objects for each in found), 'object')}, {_nbytes(found)}"
+            call.out.write(f"{looked}: {_count(damaged, 'run')} damaged\n" if damaged else f"{looked}: all as it was stored\n")
+        return int(any(each.damages for each in found))
+
+    params: list[click.Parameter] = [
+        click.Argument(["runs"], nargs=-1, metavar="[RUN]..."),
+        json_option("As JSON."),
+        root_option(),
+    ]
+    return click.Command("verify", callback=run, params=params, help=_VERIFY_HELP)
+
+
+def _named(call: Call, runs: tuple[str, ...], root: str | None) -> list[tuple[str, str]]:
+    from rayflow.cli.locating import place_named
+
+    found: list[tuple[str, str]] = []
+    for target in runs:
+        flow, run_id = place_named(call.surroundings.root(root), target).run.path_components
+        found.append((flow, run_id))
+    return found
+
+
+def _tell_damages(call: Call, store: Store, found: Verified) -> None:
+    for damage in found.damages:
+        where = store.local_path(damage.key) if not damage.key.startswith("/") else damage.key
+        call.out.write(f"{found.flow}/{found.run_id}: {harmless(where or f'{store.url}/{damage.key}')} {harmless(damage.problem)}\n")
+        call.out.write(f"    it holds {harmless(damage.what)}\n")
+    if found.steps:
+        call.out.write(f"    a resume with --verify performs again what is damaged in, and follows from: {', '.join(found.steps)}\n")
+
+
+def _as_json(call: Call, found: list[Verified]) -> None:
+    import json
+
+    forms: list[dict[str, Any]] = [
+        {
+            "run": f"{each.flow}/{each.run_id}",
+            "objects": each.objects,
+            "nbytes": each.nbytes,
+            "damages": [
+                {"key": damage.key, "problem": damage.problem, "what": damage.what, "step": damage.step, "tasks": len(damage.indices)}
+                for damage in each.damages
+            ],
+            "steps": list(each.steps),
+        }
+        for each in found
+    ]
+    call.out.write(json.dumps(forms, indent=2) + "\n")
+
+
+def rm_command(call: Call) -> click.Command:
+    def run(runs: tuple[str, ...], yes: bool, root: str | None) -> None:
+        from rayflow.upkeep import plan_rm
+
+        wanted = _named(call, runs, root)
+        store = _store(call, root)
+        now_us = time.time_ns() // 1000
+        if not yes:
+            foretold = plan_rm(store, wanted, now_us=now_us, deletes=False)
+            if not call.out.isatty():
+                raise UsageError(f"{_told(foretold, 'would be removed')} Say --yes to remove it.")
+            click.confirm(f"{_told(foretold, 'will be removed')} Remove?", abort=True)
+        found = plan_rm(store, wanted, now_us=now_us, deletes=True)
+        _tell_kept(call, found)
+        call.out.write(_told(found, "removed") + "\n")
+
+    params: list[click.Parameter] = [
+        click.Argument(["runs"], nargs=-1, required=True, metavar="RUN..."),
+        click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."),
+        root_option(),
+    ]
+    return click.Command("rm", callback=run, params=params, help=_RM_HELP)
+
+
+def gc_command(call: Call) -> click.Command:
+    def run(flow: str | None, older_than: str | None, keep_tags: tuple[str, ...], delete: bool, root: str | None) -> None:
+        from rayflow.upkeep import plan_gc
+
+        found = plan_gc(
+            _store(call, root),
+            now_us=time.time_ns() // 1000,
+            deletes=delete,
+            flow=flow,
+            older_than_us=_age_us(older_than) if older_than is not None else None,
+            kept_tags=frozenset(keep_tags),
+        )
+        _tell_kept(call, found)
+        call.out.write(_told(found, "removed" if delete else "would be removed") + "\n")
+        if not delete and found.objects:
+            call.err.write("Nothing was removed yet: say --delete.\n")
+
+    params: list[click.Parameter] = [
+        click.Option(["--flow"], metavar="FLOW", help="Only of this flow."),
+        click.Option(["--older-than"], metavar="AGE", help="Runs that started so long ago as well: 12h, 30d, 8w."),
+        click.Option(["--keep-tag", "keep_tags"], multiple=True, metavar="TAG", help="But none that has this tag (repeatable)."),
+        click.Option(["--delete"], is_flag=True, help="Remove it; without this, only show."),
+        root_option(),
+    ]
+    return click.Command("gc", callback=run, params=params, help=_GC_HELP)
+
+
+def _store(call: Call, root: str | None) -> Store:
+    from rayflow.client.roots import root_at
+
+    return root_at(call.surroundings.root(root)).store
+
+
+def _age_us(text: str) -> int:
+    """Microseconds; UsageError for what is no age."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"--older-than {text!r} is no age. Give a number of hours, days or weeks: 12h, 30d, 8w.")
+    return int(match[1]) * _UNITS_S[match[2]] * 1_000_000
+
+
+def _tell_kept(call: Call, found: Removal) -> None:
+    for text in found.kept:
+        call.err.write(f"{harmless(text)}\n")
+
+
+def _told(found: Removal, deed: str) -> str:
+    runs = f"{_count(len(found.runs), 'run')} ({', '.join(found.runs)}), " if found.runs else ""
+    return f"{runs}{_count(found.objects, 'object')} of {found.nbytes:,} bytes {deed}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _nbytes(found: list[Verified]) -> str:
+    return size(sum(each.nbytes for each in found))

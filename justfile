@@ -32,6 +32,9 @@ bench *options:
 # Everything that is too long for every commit.
 nightly *options:
     python -m pytest -m nightly --timeout 3600 {{options}}
+    RAYFLOW_SCENARIOS_ON=s3 python -m pytest tests/scenarios --timeout 3600
+    RAYFLOW_SCENARIOS_ON=flaky-s3 python -m pytest tests/scenarios --timeout 3600
+    python -m tests.crash.kill --kills 200
 
 # What CI runs. The tests on Ray come after the others: two clusters at once on two cores would only wait for each other.
 all: check

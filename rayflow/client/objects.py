@@ -21,4 +21,7 @@ def open_pathspec(root_url: str, pathspec: str) -> RayflowObject:
     parts = tuple(pathspec.split("/"))
     if len(parts) > len(_LEVELS) or not all(parts):
         raise RayflowInvalidPathspec(f"Expects Flow, Flow/run, Flow/run/step, Flow/run/step/task or one with /artifact; got '{pathspec}'.")
-    return reference(_LEVELS[len(parts) - 1], root_at(root_url), parts, None)
+    root = root_at(root_url)
+    if len(parts) > 1:
+        root.run(*parts[:2]).look()  # it is named anew: what was read of it before may be old
+    return reference(_LEVELS[len(parts) - 1], root, parts, None)

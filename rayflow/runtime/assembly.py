@@ -21,6 +21,7 @@ from rayflow.model.errors import UsageError
 from rayflow.model.ports import Store
 from rayflow.runtime.crew import ENTRY, Crew, cpu_count, gains_from_cluster, needs_cluster
 from rayflow.runtime.loading import file_digest, module_name_of, register_inline
+from rayflow.runtime.logfiles import LogFiles
 from rayflow.runtime.narrator import Narrator
 from rayflow.runtime.notices import Reporter, Warned
 from rayflow.runtime.settings import Settings
@@ -73,7 +74,7 @@ def assemble(
         may_begin_early = not (calls_ray or (ray and ray.address))
         spare = RayExecutor(ENTRY, progress_dir=progress_dir) if ray is None and _may_turn_long(definition, settings) else None
         crew = _crew(definition, settings, reporter, (ray, spare), may_begin_early=may_begin_early)
-        narrator = Narrator(reporter, store, view, definition.specs, is_inline=is_inline)
+        narrator = Narrator(reporter, LogFiles(store, record.layout, progress_dir), view, definition.specs, is_inline=is_inline)
         try:
             yield Parts(crew, shared, narrator)
         finally:

@@ -20,9 +20,8 @@ import threading
 import time
 from typing import Any, TextIO
 
-from rayflow.model.layout import RunLayout
-from rayflow.model.ports import Store
 from rayflow.model.records import LogSpan
+from rayflow.runtime.logfiles import STREAMS, LogFiles
 
 MARK = struct.Struct("<qqq")
 SAMPLE_S = 0.05
@@ -37,14 +36,14 @@ Span = tuple[int, int, int, int]
 class Capture:
     """The output of one worker for one step. `sizes` tells where the two files end now."""
 
-    def __init__(self, store: Store, layout: RunLayout, step: str, cap_nbytes: int) -> None:
+    def __init__(self, files: LogFiles, step: str, cap_nbytes: int) -> None:
         self.name = f"{step}/w{os.getpid()}-{os.urandom(3).hex()}"
-        self._store = store
-        self._layout = layout
+        self._where = files
         self._cap_nbytes = cap_nbytes
-        self._paths = [self._path(stream) for stream in (*_STREAMS, "marks")]
+        self._paths = [self._path(stream) for stream in STREAMS]
         self._files = [os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666) for path in self._paths]
         self._begin: Sizes = (0, 0)
+        self._kept: Sizes = (0, 0)
         self._streams: tuple[TextIO | None, TextIO | None] = (None, None)
         self._cut = [False, False]
         self._has_cut = False
@@ -54,7 +53,7 @@ class Capture:
         self._sampler = threading.Thread(target=self._sample, name="rayflow-marks", daemon=True)
 
     def _path(self, stream: str) -> str:
-        path = self._store.local_path(self._layout.log(self.name, stream))
+        path = self._where.path(self.name, stream)
         if path is None:
             descriptor, path = tempfile.mkstemp(prefix="rayflow-log-")
             os.close(descriptor)
@@ -92,8 +91,9 @@ class Capture:
         """The batch is over."""
         self._note(time.time_ns() // 1000)
         self._is_busy.clear()
-        if self._store.local_path(self._layout.log(self.name, "out")) is None:
-            self._upload()
+        if self.sizes() != self._kept:
+            self._where.keep(self.name, STREAMS, self._paths)
+            self._kept = self.sizes()
 
     def sizes(self) -> Sizes:
         """Where the files end. Python's streams on them write through, so that nothing waits in a buffer. (A seek is a third of the price
@@ -160,21 +160,14 @@ class Capture:
             os.ftruncate(descriptor, limit)
             os.write(descriptor, _CUT)
 
-    def _upload(self) -> None:
-        for stream, path in zip((*_STREAMS, "marks"), self._paths, strict=True):
-            with open(path, "rb") as file:
-                content = file.read()
-            if content:
-                self._store.write(self._layout.log(self.name, stream), [content])
-
 
 class Copied:
     """The output of an inline run: what is printed reaches the terminal and the log alike. Offers what `Capture` does."""
 
-    def __init__(self, store: Store, layout: RunLayout, step: str, cap_nbytes: int) -> None:
+    def __init__(self, files: LogFiles, step: str, cap_nbytes: int) -> None:
         self.name = f"{step}/w{os.getpid()}-{os.urandom(3).hex()}"
-        self._store = store
-        self._layout = layout
+        self._store = files.store
+        self._layout = files.layout
         self._cap_nbytes = cap_nbytes
         self._tees: list[_Tee] = []
         self._begin: Sizes = (0, 0)

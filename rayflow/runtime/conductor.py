@@ -37,6 +37,8 @@ from rayflow.runtime.obituary import refined
 from rayflow.runtime.shared import Assignment, Shared
 
 POLL_S = 0.05
+LOGS_S = 5.0
+"""How long the end of a run on a bucket waits for output that workers are storing."""
 
 
 @dataclass(slots=True)
@@ -100,7 +102,20 @@ class Conductor:
                     self._turn()
                 except KeyboardInterrupt:
                     self._signals.append(signal.SIGINT)
+        self._gather_logs()
         return self.finish
+
+    def _gather_logs(self) -> None:
+        """On a bucket workers store what was printed after they report what was done: that is waited for. Of those that are too slow, or
+        are to be ended, it is stored here."""
+        deadline = time.monotonic() + (0.0 if self.store.can_append or self.caught_signal is not None else LOGS_S)
+        while self._started and self.crew.is_busy and time.monotonic() < deadline:
+            for report in self.crew.poll(POLL_S):
+                if isinstance(report, (BatchOver, WorkerDied)):
+                    self._started.pop(report.batch_id, None)
+        for started in self._started.values():
+            if started.log_name is not None:
+                self.narrator.files.keep(started.log_name)
 
     def _turn(self) -> None:
         if self.is_fenced():
@@ -248,7 +263,9 @@ class Conductor:
             self._commit()  # what was reported before the death decides whom the scheduler charges
         started = self._started.get(batch.id)
         step = self.committer.step_of(report)
-        report = refined(report, self.store, self.shared.record.layout, started, step, self.specs[step])
+        report = refined(report, self.narrator.files, started, step, self.specs[step])
+        if started is not None and started.log_name is not None:
+            self.narrator.files.keep(started.log_name)
         row = self.narrator.died(batch, report, started)
         lane = self.scheduler.blames(self.committer.lost(report))
         if row is not None and report.suspect is not None and lane is not None:

@@ -176,6 +176,11 @@ class Crew:
                 self._where.pop(report.batch_id, None)
         return reports
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether reports of any batch are still to come."""
+        return bool(self._where)
+
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
         executor = self._where.get(batch_id)
         if executor is not None:

@@ -11,10 +11,10 @@ from rayflow.catalog.view import RunView
 from rayflow.engine.steps import StepProgress as EngineProgress
 from rayflow.model.commands import Batch
 from rayflow.model.indexes import TaskKey
-from rayflow.model.ports import Store
 from rayflow.model.records import FailedAttempt, LogSpan, Row, Segment, Status
 from rayflow.model.reports import BatchStarted, WorkerDied
 from rayflow.model.spec import StepSpec
+from rayflow.runtime.logfiles import LogFiles
 from rayflow.runtime.notices import (
     Draining,
     FanoutOpened,
@@ -55,7 +55,7 @@ class Narrator:
     """Tells one run. `is_inline`: output reaches the terminal by itself."""
 
     reporter: Reporter
-    store: Store
+    files: LogFiles
     view: RunView
     specs: Mapping[str, StepSpec]
     is_inline: bool = False
@@ -73,7 +73,7 @@ class Narrator:
             return
         label = self._label(batch.step, batch.indices[0], batch.lap, report.pid)
         name = None if self.is_inline else report.log_name
-        tail = Tail.of(self.store, self.view.record.layout, name, report.out_begin, report.err_begin)
+        tail = Tail.of(self.files, name, report.out_begin, report.err_begin)
         begin = (report.out_begin, report.err_begin)
         self._shown[batch.id] = _Shown(label, tail, time.time_ns() // 1000, begin, report.log_name)
         self.reporter.tell(TaskStarted(label, batch.attempt_of(batch.indices[0]), batch.fallback_for is not None))
@@ -126,7 +126,7 @@ class Narrator:
             return None
         ends: list[int] = []
         for stream in ("out", "err"):
-            path = self.store.local_path(self.view.record.layout.log(started.log_name, stream))
+            path = self.files.path(started.log_name, stream)
             try:
                 ends.append(os.path.getsize(path) if path is not None else 0)
             except OSError:

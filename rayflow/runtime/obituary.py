@@ -6,13 +6,12 @@ import linecache
 import re
 from dataclasses import replace
 
-from rayflow.model.layout import RunLayout
-from rayflow.model.ports import Store
 from rayflow.model.records import Failure, FailureKind, UserFrame
 from rayflow.model.reports import BatchStarted, WorkerDied
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.deadline import spelled
 from rayflow.runtime.failures import is_users
+from rayflow.runtime.logfiles import LogFiles
 
 _TAIL_NBYTES = 16 * 1024
 _THREAD = re.compile(r"^(Current thread|Stack|Thread)[^\n]*\(most recent call first\):\n((?:  [^\n]*\n?)*)", re.MULTILINE)
@@ -20,9 +19,9 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
 _FATAL = re.compile(r"Fatal Python error: ([^\n]+)")
 
 
-def refined(report: WorkerDied, store: Store, layout: RunLayout, started: BatchStarted | None, step: str, spec: StepSpec) -> WorkerDied:
+def refined(report: WorkerDied, files: LogFiles, started: BatchStarted | None, step: str, spec: StepSpec) -> WorkerDied:
     """The report of a death in a task of `step`, its cause named where `faulthandler` wrote it: a hard timeout, a segmentation fault."""
-    text = _last_words(store, layout, started)
+    text = _last_words(files, started)
     if text.rfind("Timeout (") >= 0 and spec.timeout_s:
         frames = _user_frames(text[text.rfind("Timeout (") :])
         message = f"Step {step} timed out after {spelled(spec.timeout_s)} and did not stop{_at(frames)}; its process was ended."
@@ -36,8 +35,8 @@ def refined(report: WorkerDied, store: Store, layout: RunLayout, started: BatchS
     return report
 
 
-def _last_words(store: Store, layout: RunLayout, started: BatchStarted | None) -> str:
-    path = store.local_path(layout.log(started.log_name, "err")) if started and started.log_name else None
+def _last_words(files: LogFiles, started: BatchStarted | None) -> str:
+    path = files.path(started.log_name, "err") if started and started.log_name else None
     if path is None or started is None:
         return ""
     try:

@@ -23,6 +23,7 @@ from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
 from rayflow.runtime.capture import Capture, Copied
 from rayflow.runtime.loading import load_flow
+from rayflow.runtime.logfiles import LogFiles
 from rayflow.runtime.package import fetch_package
 from rayflow.runtime.shared import Shared
 from rayflow.store import open_store
@@ -56,7 +57,8 @@ class Session:
                 other.close()
             self._captures.clear()
             kind = Copied if shared.is_inline else Capture
-            capture = self._captures[step] = kind(self.store, shared.record.layout, step, shared.max_log_nbytes)
+            files = LogFiles(self.store, shared.record.layout, shared.progress_dir)
+            capture = self._captures[step] = kind(files, step, shared.max_log_nbytes)
             capture.start()
         return capture
 

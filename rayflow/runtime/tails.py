@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from rayflow.model.layout import RunLayout
-from rayflow.model.ports import Store
 from rayflow.model.records import LogSpan
+from rayflow.runtime.logfiles import LogFiles
 
 _PART_NBYTES = 1 << 20
 
@@ -45,10 +44,10 @@ class Tail:
     streams: list[tuple[bool, _Stream]] = field(default_factory=list[tuple[bool, _Stream]])
 
     @staticmethod
-    def of(store: Store, layout: RunLayout, log_name: str | None, out_begin: int, err_begin: int) -> Tail:
+    def of(files: LogFiles, log_name: str | None, out_begin: int, err_begin: int) -> Tail:
         tail = Tail()
         for stream, begin in (("out", out_begin), ("err", err_begin)):
-            path = store.local_path(layout.log(log_name, stream)) if log_name else None
+            path = files.path(log_name, stream) if log_name else None
             if path is not None:
                 tail.streams.append((stream == "err", _Stream(path, begin)))
         return tail

@@ -12,6 +12,7 @@ import pytest
 
 from rayflow.model.layout import RunLayout
 from rayflow.runtime.capture import MARK, TRUNCATED, Copied
+from rayflow.runtime.logfiles import LogFiles
 from rayflow.store import open_root
 
 LAYOUT = RunLayout("F", "1")
@@ -28,11 +29,12 @@ def captured(store, program: str, cap_nbytes: int = 1 << 20) -> list[tuple[str, 
     lines = [
         "import os, sys, json, subprocess, io, time",
         "from rayflow.runtime.capture import Capture",
+        "from rayflow.runtime.logfiles import LogFiles",
         "from rayflow.model.layout import RunLayout",
         "from rayflow.store import open_store",
         f"store = open_store({store.url!r})",
         "told = os.dup(1)",
-        f"capture = Capture(store, RunLayout('F', '1'), 'train', {cap_nbytes})",
+        f"capture = Capture(LogFiles(store, RunLayout('F', '1')), 'train', {cap_nbytes})",
         "capture.start(); capture.resume()",
         "spans = []",
         "def attempt(function):",
@@ -123,7 +125,7 @@ def terminal():
 
 
 def test_a_copy_reaches_the_terminal_and_the_log(store, terminal):
-    copied = Copied(store, LAYOUT, "train", 1 << 20)
+    copied = Copied(LogFiles(store, LAYOUT), "train", 1 << 20)
     with terminal() as screen:
         copied.resume()
         print("both ü")
@@ -138,7 +140,7 @@ def test_a_copy_reaches_the_terminal_and_the_log(store, terminal):
     "spoil", [lambda: (sys.stdout.close(), None), lambda: setattr(sys, "stdout", io.StringIO()), lambda: setattr(sys, "stdout", None)]
 )
 def test_copied_streams_that_an_attempt_spoils_work_in_the_next(store, terminal, spoil):
-    copied = Copied(store, LAYOUT, "train", 1 << 20)
+    copied = Copied(LogFiles(store, LAYOUT), "train", 1 << 20)
     with terminal() as screen:
         copied.resume()
         for deed in (lambda: (print("one"), spoil()), lambda: print("two")):
@@ -150,7 +152,7 @@ def test_copied_streams_that_an_attempt_spoils_work_in_the_next(store, terminal,
 
 
 def test_a_copy_is_cut_at_the_cap_and_the_terminal_is_not(store, terminal):
-    copied = Copied(store, LAYOUT, "train", 10)
+    copied = Copied(LogFiles(store, LAYOUT), "train", 10)
     with terminal() as screen:
         copied.resume()
         for text in ("x" * 50, "y"):

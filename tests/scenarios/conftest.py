@@ -22,6 +22,7 @@ ON = os.environ.get("RAYFLOW_SCENARIOS_ON", "disk")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "cannot(executor, why): this executor cannot play the scenario")
+    config.addinivalue_line("markers", "not_on_buckets(why): the scenario is one of a directory")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.ray) if name == "ray" else name for name in EXECUTORS])
@@ -30,6 +31,9 @@ def executor(request):
     for mark in request.node.iter_markers("cannot"):
         if request.param == mark.args[0]:
             pytest.skip(f"{request.param}: {mark.args[1]}")
+    mark = request.node.get_closest_marker("not_on_buckets")
+    if mark is not None and ON != "disk":
+        pytest.skip(mark.args[0])
     if request.param == "ray":
         request.getfixturevalue("cluster")
     return request.param

@@ -24,6 +24,9 @@ _SETTINGS = {each.name for each in fields(Settings)}
 cannot = pytest.mark.cannot
 """`@cannot(executor, why)` above a scenario."""
 
+not_on_buckets = pytest.mark.not_on_buckets
+"""`@not_on_buckets(why)` above a scenario that is one of a directory."""
+
 
 def line_of(module: ModuleType, text: str) -> int:
     """The number of the first line of a module's source that has the text."""

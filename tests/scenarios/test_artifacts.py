@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from rayflow.store import open_root
 from scenarios.flows import artifacts
 
 
@@ -58,8 +57,5 @@ def test_a_hundred_megabytes_are_a_blob_and_arrive_writable(play):
 
     assert (played.data.sum, played.data.raw_size, played.data.is_writable) == (sum(range(100 * 2**20 // 8)), 20 * 2**20, 5)
     assert int(played.run["middle"].task.data.big[0]) == 0
-    assert max(size for path, size in _files(f"{play.root}/Big/runs/{played.run.id}/blobs") if path.endswith(".npy")) >= 100 * 2**20
-
-
-def _files(directory):
-    return [(name, os.path.getsize(os.path.join(directory, name))) for name in os.listdir(directory)]
+    blobs = open_root(play.root, create=False).entries(f"Big/runs/{played.run.id}/blobs")
+    assert max(entry.nbytes for entry in blobs if entry.key.endswith(".npy")) >= 100 * 2**20

@@ -8,7 +8,7 @@ from pathlib import Path
 from rayflow.client import open_pathspec
 from rayflow.runtime.notices import RunStarted, TaskSaid
 from scenarios.flows import logs
-from scenarios.playing import cannot
+from scenarios.playing import cannot, not_on_buckets
 
 TRUNCATED = "[TRUNCATED - MAXIMUM LOG FILE SIZE REACHED]"
 
@@ -56,6 +56,7 @@ def test_a_line_of_twenty_megabytes_is_kept_under_a_cap_that_allows_it(play):
     assert played.run["slowly"].task.stdout.endswith("still running\n")
 
 
+@not_on_buckets("of a bucket, readers see a task when it is done")
 @cannot("inline", "steps run within the driver's loop, which tells nothing meanwhile")
 def test_a_log_is_told_and_readable_while_its_task_runs(play, tmp_path):
     signal_file = tmp_path / "heard"

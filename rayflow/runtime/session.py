@@ -77,22 +77,23 @@ def shared_of(shared_id: str, content: bytes) -> Shared:
     return known
 
 
-def session_of(shared: Shared) -> Session:
-    """The session of the shared part's run. The launcher's environment and directory come first: the flow's module may look at them."""
+def session_of(shared: Shared, environment: Mapping[str, str]) -> Session:
+    """The session of the shared part's run. The launcher's environment and directory come first, and the `environment` of the step, of
+    which a worker of Ray has only one: the flow's module may look at them."""
     record = shared.record
     session = _sessions.get(record.run_id)
     if session is None:
         _sessions.clear()  # a worker belongs to one run at a time; inline tests run several, one after another
-        _enter_surroundings(shared)
+        _enter_surroundings(shared, environment)
         session = _sessions[record.run_id] = _new_session(shared)
     return session
 
 
-def _enter_surroundings(shared: Shared) -> None:
+def _enter_surroundings(shared: Shared, environment: Mapping[str, str]) -> None:
     if shared.environ is not None:
         own = {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "CUDA_VISIBLE"))}
         os.environ.clear()
-        os.environ.update({**shared.environ, **own})
+        os.environ.update({**shared.environ, **own, **environment})
     if shared.is_inline:
         return
     os.environ["RAYFLOW_RUN_ID"] = shared.record.run_id

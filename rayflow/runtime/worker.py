@@ -67,7 +67,7 @@ def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Sequence[R
     shared = shared_of(work.shared_id, work.shared)
     assignment: Assignment = pickle.loads(work.payload)
     try:
-        session = session_of(shared)
+        session = session_of(shared, work.environment)
     except Exception as error:  # noqa: BLE001 - the user's module runs when it is imported: its failure is that of the tasks
         yield list(_not_begun(work.batch, failure_of(error)))
         return

@@ -81,4 +81,14 @@ def play(request, executor, tmp_path):
     if ON == "disk":
         return Stage(str(tmp_path / "root"), executor)
     make = request.getfixturevalue("bucket")
-    return Stage(make(request.getfixturevalue("flaky_endpoint")) if ON == "flaky-s3" else make(), executor)
+    root = make(request.getfixturevalue("flaky_endpoint")) if ON == "flaky-s3" else make()
+    return Stage(root, executor, by_address(executor))
+
+
+def by_address(executor):
+    """To a cluster on loopback that is joined by its address the launcher's environment is sent, and with it the bucket's endpoint."""
+    if executor != "ray":
+        return {}
+    import ray
+
+    return {"address": f"127.0.0.1:{ray.get_runtime_context().gcs_address.rpartition(':')[2]}"}

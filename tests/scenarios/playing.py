@@ -91,10 +91,11 @@ class Played:
 
 @dataclass
 class Stage:
-    """Where flows are played: a root of its own, on one executor."""
+    """Where flows are played: a root of its own, on one executor; `always` are fields of `Settings`."""
 
     root: str
     executor: str
+    always: dict[str, Any] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -109,7 +110,7 @@ class Stage:
         recorder = Recorder(on_tell=on_tell)
         settings = {name: value for name, value in given.items() if name in _SETTINGS}
         params = {name: value for name, value in given.items() if name not in _SETTINGS}
-        wanted = Settings(**{"root": self.root, "executor": self.executor, "user": "ada", **settings})
+        wanted = Settings(**{"root": self.root, "executor": self.executor, "user": "ada", **self.always, **settings})
         result = run_flow(define(flow_class, tuple(decospecs)), params, wanted, recorder)
         played = Played(result, opened(self.root, result), recorder.notices)
         if (played.outcome == "succeeded") is fails:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rayflow import current
+from scenarios.conftest import by_address
 from scenarios.flows import surroundings
 from scenarios.playing import cannot
 
@@ -30,6 +31,16 @@ def test_an_environment_is_there_before_the_module_is_imported_and_does_not_leak
 
     assert (data.before, data.at_import, data.now) == ((None, None), "high", ("high", "5"))
     assert (data.got, data.after, data.last) == ({("low", "low", None)}, None, (None, None))
+
+
+@cannot("inline", "there is no cluster")
+@cannot("process", "there is no cluster")
+def test_so_it_is_on_a_cluster_that_is_joined(play, executor):
+    play.always = by_address(executor)
+
+    data = play(surroundings.Environment).data
+
+    assert (data.at_import, data.now, data.got) == ("high", ("high", "5"), {("low", "low", None)})
 
 
 @cannot("process", "it imports the module anew: the scenario above")

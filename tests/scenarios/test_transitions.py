@@ -9,7 +9,7 @@ import pytest
 
 from rayflow.exception import RayflowException
 from scenarios.flows import transitions
-from scenarios.playing import cannot
+from scenarios.playing import cannot, not_on_buckets
 
 
 def test_a_step_that_returns_before_its_next_fails_with_the_line_of_it(play):
@@ -75,6 +75,7 @@ def _overlaps(spans):
 
 @cannot("inline", "needs are not looked at")
 @cannot("process", "needs are not looked at")
+@not_on_buckets("there the cluster is joined by its address, and not the run's own")
 def test_a_need_beyond_the_own_cluster_is_cut_with_one_warning(play):
     played = play(transitions.TooMuch)
 

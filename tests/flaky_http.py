@@ -13,12 +13,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
 FAULTS = ("503", "500", "reset", "lost reply", "cut short", "slow")
 """What can happen to a request. `lost reply`: it was carried out, and the connection is reset. `cut short`: half of the reply arrives."""
 
 _SLOW_S = 0.3
+
+
+class Request(NamedTuple):
+    """A request that arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
 
 
 @dataclass
@@ -30,7 +38,7 @@ class Proxy:
     drops_conditions: bool = False
     told: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
-    requests: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
     def forget(self) -> None:
         """Counts from here."""
@@ -67,7 +75,7 @@ def proxied(upstream: str, choose: Callable[[str, str], str | None] = nothing) -
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length) if length else self._chunked()
             proxy.told[self.command] += 1
-            proxy.requests.append((self.command, self.path))
+            proxy.requests.append(Request(self.command, self.path, dict(self.headers)))
             fault = proxy.choose(self.command, self.path)
             if fault:
                 proxy.done[fault] += 1

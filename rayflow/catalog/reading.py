@@ -136,7 +136,12 @@ class OpenedRun:
 def open_run(store: Store, flow: str, run_id: str) -> OpenedRun:
     """Opens a run for reading; no lock, and blocks nobody. RayflowNotFound without one, StoreCorrupt where it is damaged."""
     record = read_run(store, flow, run_id)
-    ending = read_ending(store, record.layout)
+    return opened_run(store, record, stored_ending(store, record.layout))
+
+
+def opened_run(store: Store, record: RunRecord, end: bytes | None) -> OpenedRun:
+    """The same, where its record and its end record were read already."""
+    ending = parsed_ending(store, record.layout, end)
     if ending is not None:
         return OpenedRun(store, record, view_of(record, ending.segments, ending.failed), ending)
     opened = OpenedRun(store, record, RunView(record))
@@ -146,15 +151,26 @@ def open_run(store: Store, flow: str, run_id: str) -> OpenedRun:
 
 def read_ending(store: Store, layout: RunLayout) -> Ending | None:
     """How the run ended; None while it has not, or where a later driver went on since. StoreCorrupt when the record is damaged."""
-    ending = _stored_ending(store, layout)
-    return ending if ending is None or not _is_outdated(store, layout, ending) else None
+    return parsed_ending(store, layout, stored_ending(store, layout))
 
 
-def _stored_ending(store: Store, layout: RunLayout) -> Ending | None:
+def stored_ending(store: Store, layout: RunLayout) -> bytes | None:
+    """The end record as it is stored; None without one."""
     try:
-        text = store.read(layout.end)
+        return store.read(layout.end)
     except StoreMissing:
         return None
+
+
+def parsed_ending(store: Store, layout: RunLayout, text: bytes | None) -> Ending | None:
+    """What such a record says; None where a later driver went on since. Nobody goes on with a run that succeeded."""
+    ending = _ending_in(store, layout, text) if text is not None else None
+    if ending is None or (ending.outcome is not Outcome.SUCCEEDED and 0 < ending.epoch < last_epoch(store, layout)):
+        return None
+    return ending
+
+
+def _ending_in(store: Store, layout: RunLayout, text: bytes) -> Ending:
     try:
         return Ending.from_json(wire.loads_checked(text))
     except (ValueError, KeyError, TypeError) as error:
@@ -165,17 +181,14 @@ def _stored_ending(store: Store, layout: RunLayout) -> Ending | None:
         ) from error
 
 
-def _is_outdated(store: Store, layout: RunLayout, ending: Ending) -> bool:
-    return 0 < ending.epoch < last_epoch(store, layout)
-
-
 def write_ending(store: Store, layout: RunLayout, ending: Ending) -> None:
     """Records how the run ended. An end that a replaced driver left is replaced; StoreExists where another one is recorded already."""
     text = wire.dumps_checked(ending.to_json())
     try:
         store.write(layout.end, [text], only_new=True)
     except StoreExists:
-        known = _stored_ending(store, layout)
+        stored = stored_ending(store, layout)
+        known = _ending_in(store, layout, stored) if stored is not None else None
         if known is not None and not (0 < known.epoch < ending.epoch):
             raise
         store.write(layout.end, [text])

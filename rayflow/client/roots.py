@@ -15,7 +15,7 @@ from typing import Any
 
 from rayflow.catalog.index import IndexEntry, flows_of, is_flow, newest_first
 from rayflow.catalog.ownership import is_alive
-from rayflow.catalog.reading import OpenedRun, open_run
+from rayflow.catalog.reading import OpenedRun, opened_run, stored_ending
 from rayflow.catalog.run import RunRecord, read_run
 from rayflow.catalog.view import RunView
 from rayflow.client.lineage import Lineage
@@ -107,16 +107,14 @@ class RunHandle:
         return self._sequences[key][position]
 
     def _open(self) -> OpenedRun:
-        self._opened = opened = open_run(self.store, self.layout.flow, self.layout.run)
-        self._end_text = self._read_end() if opened.ending is not None else b""
+        end = stored_ending(self.store, self.layout)
+        self._opened = opened = opened_run(self.store, self.record, end)
+        self._end_text = end or b"" if opened.ending is not None else b""
         self._looked_s = time.monotonic()
         return opened
 
     def _read_end(self) -> bytes:
-        try:
-            return self.store.read(self.layout.end)
-        except StoreMissing:
-            return b""
+        return stored_ending(self.store, self.layout) or b""
 
 
 class Root:

@@ -24,7 +24,7 @@ from rayflow.flow.includefile import IncludedFile
 from rayflow.flow.parameters import ParameterContext
 from rayflow.flow.resolve import resolve
 from rayflow.model.errors import StoreExists, UsageError
-from rayflow.model.layout import safe_run_id
+from rayflow.model.layout import FORMAT_FILE, safe_run_id
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, Outcome
 from rayflow.runtime.assembly import source_of
@@ -58,6 +58,7 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     context = ParameterContext(flow_name=definition.name, user_name=settings.user)
     values = resolve(definition, given, settings.environ, context)
     store = open_root(settings.root, create=True)
+    _warn_of_races(store, reporter)
     for value in values.values():
         if isinstance(value, IncludedFile):
             reporter.tell(Included(value.path, value.nbytes))
@@ -99,6 +100,7 @@ def resume_flow(
     if settings.run_id and settings.run_id.isdecimal():
         raise UsageError(f"The run-id '{settings.run_id}' cannot be an integer: those are given out by rayflow. Begin it with a letter.")
     store = open_root(settings.root, create=False)
+    _warn_of_races(store, reporter)
     given = read_run(store, definition.name, safe_run_id(origin_run_id)) if origin_run_id else None
     first = given or newest_run(store, definition.name, settings.user, reporter)
     draft = _new_record(definition, settings, store)
@@ -218,6 +220,21 @@ def _continuation(
         origin=origin.run_id,
         resumed_step=step,
     )
+
+
+def _warn_of_races(store: Store, reporter: Reporter) -> None:
+    """Asked of each endpoint by each driver: two of the three requests are conditional writes, and a root may have been copied here."""
+    if store.local_path(FORMAT_FILE) is not None:
+        return
+    from rayflow.store.remote import can_create_exclusively
+
+    if not can_create_exclusively(store):
+        reporter.tell(
+            Warned(
+                f"The server behind {store.url} ignores conditional writes (If-None-Match), so that nothing keeps two drivers of one run "
+                "apart. See to it that a run is not resumed while it is in progress."
+            )
+        )
 
 
 def _warn_of_changed_code(draft: RunRecord, origin: RunRecord, reporter: Reporter) -> None:

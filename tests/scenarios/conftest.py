@@ -68,6 +68,7 @@ def bucket(request, s3_endpoint, monkeypatch):
             ("AWS_ENDPOINT_URL", endpoint),
         ):
             monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()  # which is not asked for the endpoint of now
         name = f"b{uuid.uuid4().hex[:20]}"
         s3fs.S3FileSystem(skip_instance_cache=True, endpoint_url=s3_endpoint).mkdir(name)
         return f"s3://{name}/root"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+from collections import Counter
 
+import fsspec
 import pytest
 
 from rayflow.runtime.notices import TaskDone
+from rayflow.store import open_root
 from scenarios.conftest import by_address
-from scenarios.flows import bucket
+from scenarios.flows import bucket as bucket_flows
+from tests.flaky_http import proxied
 
 MANY = 16_000_000
 """Numbers of 128 MiB: their upload takes longer than it takes the next task to begin."""
@@ -23,7 +30,7 @@ def on_s3(play, bucket, executor):
 
 
 def test_values_arrive_whole_whatever_hands_them_over(on_s3):
-    data = on_s3(bucket.Handed, numbers=1_000_000).data
+    data = on_s3(bucket_flows.Handed, numbers=1_000_000).data
 
     assert (data.firsts, data.sums) == ([1, 1, 2], {sum(range(1_000_000))})
 
@@ -37,8 +44,71 @@ def test_the_next_task_begins_while_the_value_is_uploaded(on_s3):
         if isinstance(notice, TaskDone):
             told.setdefault(notice.label.step, time.time())
 
-    played = on_s3(bucket.Handed, numbers=MANY, on_tell=note)
+    played = on_s3(bucket_flows.Handed, numbers=MANY, on_tell=note)
 
     (use,) = played.tasks("use")
     assert played.data.sums == {MANY * (MANY - 1) // 2}
     assert use.created_at.timestamp() < told["start"] < told["use"]
+
+
+# -- what it costs, and what is told of it -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(s3_endpoint):
+    """A proxy that only looks."""
+    with proxied(s3_endpoint) as proxy:
+        yield proxy
+
+
+def is_beat(request):
+    return request.path.endswith("beat.json")
+
+
+@pytest.mark.cannot("inline", "nothing is different there")
+def test_ten_thousand_small_splits_are_few_objects_and_the_newest_run_is_read_in_few_requests(on_s3, bucket, counted):
+    on_s3.root = bucket(counted.url)
+    played = on_s3(bucket_flows.Many)
+
+    puts = [request.path for request in counted.requests if request.method in ("PUT", "POST") and not is_beat(request)]
+    assert played.outcome == "succeeded"
+    assert len(puts) < 100, Counter(path.split("/")[5] for path in puts if path.count("/") > 5)
+
+    counted.forget()
+    code = "from rayflow import Flow, namespace; namespace(None); run = Flow('Many').latest_run; print(run.id, run.successful)"
+    environment = {**os.environ, "RAYFLOW_ROOT": on_s3.root}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    assert told.split() == [played.run.id, "True"]
+    assert len(counted.requests) <= 5, "\n".join(f"{request.method} {request.path}" for request in counted.requests)
+
+
+@pytest.mark.cannot("process", "the store is the same")
+@pytest.mark.cannot("ray", "the store is the same")
+def test_storage_options_of_fsspec_are_used_and_recorded_nowhere(on_s3, bucket, counted, monkeypatch):
+    on_s3.root = bucket()
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "canary-key"}
+    options = {"endpoint_url": counted.url, "s3_additional_kwargs": encryption}
+    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+
+    played = on_s3(bucket_flows.Handed, numbers=10)
+
+    assert played.data.sums == {45}
+    puts = [request for request in counted.requests if request.method == "PUT" and "/runs/" in request.path]
+    assert puts
+    assert {request.headers.get("x-amz-server-side-encryption") for request in puts} == {"aws:kms"}
+    store = open_root(on_s3.root, create=False)
+    assert not any(b"canary-key" in store.read(key) for key in store.list(""))
+
+
+@pytest.mark.cannot("process", "the launcher is the same")
+@pytest.mark.cannot("ray", "the launcher is the same")
+def test_of_a_server_that_ignores_conditions_it_is_said_that_nothing_keeps_two_drivers_apart(on_s3, bucket, counted):
+    counted.drops_conditions = True
+    on_s3.root = bucket(counted.url)
+
+    played = on_s3(bucket_flows.Handed, numbers=10)
+
+    assert any("conditional" in text for text in played.warnings)
+    counted.drops_conditions = False
+    assert on_s3(bucket_flows.Handed, numbers=10).warnings == []

@@ -36,3 +36,28 @@ class Handed(FlowSpec):
     @step
     def end(self):
         pass
+
+
+class Many(FlowSpec):
+    """Small splits."""
+
+    splits = Parameter("splits", default=10_000)
+
+    @step
+    def start(self):
+        self.numbers = range(self.splits)
+        self.next(self.square, foreach="numbers")
+
+    @step
+    def square(self):
+        self.squared = self.input * self.input
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.total = sum(inputs.table("squared")["squared"].to_pylist())
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass

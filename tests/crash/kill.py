@@ -1,4 +1,4 @@
-"""Kills drivers of a foreach flow at chosen moments, resumes, and compares with what must be.
+"""Kills drivers of a foreach flow, their groups and workers at chosen moments, resumes, and compares with what must be.
 
     python -m tests.crash.kill --kills 200 [--executor process|ray] [--seed N]
 
@@ -14,44 +14,57 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rayflow.catalog.index import runs_of
 from rayflow.model.errors import StoreMissing
 from rayflow.store import open_root
 from tests.crash.flows import NESTED_ANSWER, NESTED_TASKS
-from tests.crash.world import Driver, Fact, World, committed_names
+from tests.crash.world import Driver, Fact, World, committed_names, eventually
 
 FLOW = "Nested"
-LENGTH_S = 2.4
-"""About how long an undisturbed run takes here, half of it before the first task."""
+
+
+@cache
+def length_s(executor: str) -> float:
+    """How long an undisturbed run takes here, half of it before the first task."""
+    with tempfile.TemporaryDirectory(prefix="rayflow-kill-") as directory:
+        world, begun = World(Path(directory)), time.monotonic()
+        try:
+            assert world.drive(FLOW, "run", "--executor", executor).finish() == 0
+        finally:
+            world.close()
+        return time.monotonic() - begun
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: `seconds` after the start of the process, or at the `ack`-th fact that acknowledges something."""
+    """When to kill: after this `share` of the length of an undisturbed run, or at the `ack`-th fact that acknowledges something. And whom:
+    the driver, with `group` its process group, with `worker` one of its workers, which ends the run as a failed one."""
 
-    seconds: float | None = None
+    share: float | None = None
     ack: int | None = None
     group: bool = False
+    worker: bool = False
 
     def __str__(self) -> str:
-        where = f"at acknowledgement {self.ack}" if self.ack is not None else f"after {self.seconds:.3f} s"
-        return f"{'group ' if self.group else ''}{where}"
+        where = f"at acknowledgement {self.ack}" if self.ack is not None else f"after {self.share:.0%}"
+        return f"{'group ' if self.group else 'worker ' if self.worker else ''}{where}"
 
 
-def moments(rng: random.Random, length_s: float) -> list[Moment]:
+def moments(rng: random.Random) -> list[Moment]:
     """One to three kills of a round; the first of the run, the others of resumes."""
     chosen: list[Moment] = []
     for number in range(rng.choice([1, 1, 2, 3])):
-        group = rng.random() < 0.5
+        group, worker = rng.choice([(False, False), (True, False), (True, False), (False, True)])
         match rng.choice(["any", "any", "ack", "ack", "early"] if number == 0 else ["any", "ack", "replay", "replay"]):
             case "any":
-                chosen.append(Moment(seconds=rng.uniform(0.3, 1) * length_s, group=group))
+                chosen.append(Moment(share=rng.uniform(0.3, 1), group=group, worker=worker))
             case "ack":
-                chosen.append(Moment(ack=rng.randrange(1, 25), group=group))
+                chosen.append(Moment(ack=rng.randrange(1, 25), group=group, worker=worker))
             case "early":
-                chosen.append(Moment(seconds=rng.uniform(0, 0.4) * length_s, group=group))
+                chosen.append(Moment(share=rng.uniform(0, 0.4), group=group))
             case _:
                 chosen.append(Moment(ack=0, group=group))  # the very moment at which the resume says that it started
     return chosen
@@ -62,6 +75,7 @@ class Round:
     """What one round found: how many kills hit a living driver, and what it took."""
 
     kills: int = 0
+    workers: int = 0
     resumes: int = 0
     reused: int = 0
 
@@ -75,7 +89,9 @@ def play(world: World, plan: list[Moment], executor: str = "process") -> Round:
         mark = world.mark()
         driver = world.drive(FLOW, "run" if is_first else "resume", "--executor", executor)
         if moment is not None:
-            found.kills += _kill(driver, moment)
+            was_hit = _kill(driver, moment, executor)
+            found.kills += was_hit
+            found.workers += was_hit and moment.worker
         else:
             code = driver.finish()
             assert code == 0, f"exit code {code}: {driver.errors}"
@@ -91,10 +107,11 @@ def play(world: World, plan: list[Moment], executor: str = "process") -> Round:
     assert set(world.started()) == NESTED_TASKS
     answers = [artifacts["answer"] for name, artifacts in world.read_all(FLOW, newest.record.run_id).items() if name.startswith("end/")]
     assert answers == [NESTED_ANSWER]
+    assert eventually(lambda: not world.living(), 10.0), f"processes left: {world.living()}"
     return found
 
 
-def _kill(driver: Driver, moment: Moment) -> bool:
+def _kill(driver: Driver, moment: Moment, executor: str) -> bool:
     """Whether it was still alive then."""
     if moment.ack is not None:
         left = moment.ack
@@ -105,9 +122,11 @@ def _kill(driver: Driver, moment: Moment) -> bool:
             return left <= 0 and fact["event"] != "said"
 
         driver.until(is_it)
-    elif moment.seconds is not None:
-        time.sleep(moment.seconds)  # the moment itself is the experiment: nothing is waited for
+    elif moment.share is not None:
+        time.sleep(moment.share * length_s(executor))  # the moment itself is the experiment: nothing is waited for
     was_alive = driver.process.poll() is None
+    if moment.worker:
+        return driver.kill_worker()
     driver.kill(group=moment.group)
     return was_alive
 
@@ -140,10 +159,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
-    length_s = LENGTH_S if options.executor == "process" else 9.0
+    length_s(options.executor)
     begun, kills, rounds, total = time.monotonic(), 0, 0, Round()
     while kills < options.kills:
-        plan = moments(rng, length_s)
+        plan = moments(rng)
         with tempfile.TemporaryDirectory(prefix="rayflow-kill-") as directory:
             world = World(Path(directory))
             try:
@@ -156,10 +175,12 @@ def main(arguments: list[str]) -> int:
         rounds, kills = rounds + 1, kills + found.kills
         total.resumes += found.resumes
         total.reused += found.reused
+        total.workers += found.workers
     seconds = time.monotonic() - begun
     print(
-        f"{kills} kills in {rounds} rounds ({options.executor}, seed {options.seed}): every root opened, {total.resumes} resumes, "
-        f"{total.reused} tasks reused, every answer right, nothing acknowledged ran twice; {seconds:.0f} s"
+        f"{kills} kills ({total.workers} of workers) in {rounds} rounds ({options.executor}, seed {options.seed}): "
+        f"{total.resumes} resumes, 0 refused; {total.reused} tasks reused, 0 acknowledged ones run again; "
+        f"0 wrong results; 0 processes left; {seconds:.0f} s"
     )
     return 0
 

@@ -6,24 +6,26 @@ import random
 
 import pytest
 
-from tests.crash.kill import LENGTH_S, Moment, moments, play
+from tests.crash.kill import Moment, length_s, moments, play
 from tests.crash.world import World
 
 
 @pytest.mark.parametrize(
     "plan",
     [
-        [Moment(seconds=0.15)],
-        [Moment(seconds=0.5, group=True)],
+        [Moment(share=0.06)],
+        [Moment(share=0.2, group=True)],
         [Moment(ack=1)],
         [Moment(ack=4, group=True)],
         [Moment(ack=9), Moment(ack=0)],
+        [Moment(ack=6, worker=True), Moment(ack=12, worker=True)],
         [Moment(ack=14, group=True), Moment(ack=0, group=True), Moment(ack=6)],
-        [Moment(seconds=0.8 * LENGTH_S), Moment(ack=0)],
+        [Moment(share=0.7), Moment(ack=0)],
     ],
     ids=lambda plan: " then ".join(map(str, plan)),
 )
 def test_a_killed_run_is_finished_by_resumes_without_repeating_what_was_committed(world: World, plan: list[Moment]):
+    length_s("process")  # measured before the clock runs
     found = play(world, plan)
 
     assert found.kills > 0
@@ -32,11 +34,11 @@ def test_a_killed_run_is_finished_by_resumes_without_repeating_what_was_committe
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(20))
 def test_kills_at_random_moments_lose_nothing(world: World, seed: int):
-    play(world, moments(random.Random(seed), LENGTH_S))
+    play(world, moments(random.Random(seed)))
 
 
 @pytest.mark.ray
 @pytest.mark.nightly
-@pytest.mark.parametrize("plan", [[Moment(ack=5)], [Moment(seconds=8.0, group=True), Moment(ack=0)], [Moment(seconds=3.0)]], ids=str)
+@pytest.mark.parametrize("plan", [[Moment(ack=5)], [Moment(share=0.9, group=True), Moment(ack=0)], [Moment(share=0.3)]], ids=str)
 def test_killed_runs_on_ray_lose_nothing_either(world: World, plan: list[Moment]):
     play(world, plan, "ray")

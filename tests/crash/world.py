@@ -111,6 +111,16 @@ class Driver:
         self.finish(15.0)
         assert eventually(lambda: not list(_with("CRASH_DRIVER", self._mark)), 15.0), "its children go on"
 
+    def kill_worker(self) -> bool:
+        """SIGKILL of one of its workers, if it has any; returns whether, when the driver has ended of itself."""
+        workers = [pid for pid in _with("CRASH_DRIVER", self._mark) if pid != self.pid and _is_worker(pid)]
+        hit = bool(workers)
+        for pid in workers[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.finish(90.0)
+        return hit
+
     def release(self) -> None:
         """Lets a driver that waits at its barrier begin."""
         assert self.process.stdin is not None
@@ -225,6 +235,16 @@ def _with(name: str, value: str) -> Iterator[int]:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
                 if wanted in file.read().split(b"\0") and _state(pid) not in "ZX":
                     yield int(pid)
+
+
+def _is_worker(pid: int) -> bool:
+    """Whether the process performs tasks: a child process of rayflow's, or a busy worker of Ray."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read()
+    except OSError:
+        return False
+    return b"rayflow.executors.child" in command or (command.startswith(b"ray::") and not command.startswith(b"ray::IDLE"))
 
 
 def _state(pid: str) -> str:

@@ -1,0 +1,1 @@
+"""A tiny store of each format version, made when that version was the newest, and opened for ever."""

@@ -10,6 +10,7 @@ The fixture gives an empty store. `reopened` may be overridden where another ins
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -124,6 +125,18 @@ class StoreContract:
         assert list(store.list("d/a")) == ["d/a/10", "d/a/2"]
         assert list(store.list("")) == ["d/a-b/1", "d/a/10", "d/a/2", "d/b", "dd/y", "e/x", "top"]
         assert list(store.list("none")) == []
+
+    def test_entries_tell_sizes_and_ages(self, store: Store) -> None:
+        begun_us = time.time_ns() // 1000
+        for key, content in (("d/b", b"12345"), ("d/a/1", b""), ("dd/y", b".")):
+            store.write(key, [content])
+
+        found = list(store.entries("d"))
+
+        assert [(entry.key, entry.nbytes, entry.is_leaving) for entry in found] == [("d/a/1", 0, False), ("d/b", 5, False)]
+        assert all(abs(entry.modified_us - begun_us) < 60_000_000 for entry in found)
+        assert [entry.key for entry in store.entries("")] == ["d/a/1", "d/b", "dd/y"]
+        assert list(store.entries("none")) == []
 
     def test_a_new_object_is_listed_at_once(self, store: Store) -> None:
         list(store.list("l"))

@@ -1,6 +1,7 @@
 """A driver for the tests to kill: performs one run or resume, and says on stdout, as JSON lines, what its reporter is told.
 
-python -m tests.crash.driver <Flow> run|resume --root DIR [--executor E] [--run-id ID] [--origin ID] [--step S] [--fork] [-p NAME=VALUE]
+python -m tests.crash.driver <Flow> run|resume --root DIR [--executor E] [--address A] [--run-id ID] [--origin ID] [--step S] [--fork]
+    [-p NAME=VALUE]
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("command", choices=["run", "resume"])
     parser.add_argument("--root", required=True)
     parser.add_argument("--executor", default="process")
+    parser.add_argument("--address")
     parser.add_argument("--run-id")
     parser.add_argument("--origin")
     parser.add_argument("--step")
@@ -62,7 +64,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("-p", action="append", default=[])
     options = parser.parse_args(arguments)
     definition = define(getattr(flows, options.flow))
-    settings = Settings(root=options.root, executor=options.executor, user="tester", run_id=options.run_id)
+    settings = Settings(root=options.root, executor=options.executor, address=options.address, user="tester", run_id=options.run_id)
     if options.barrier:
         Telling.say(event="ready")
         sys.stdin.buffer.read()

@@ -40,8 +40,8 @@ class Capture:
         self.name = f"{step}/w{os.getpid()}-{os.urandom(3).hex()}"
         self._where = files
         self._cap_nbytes = cap_nbytes
-        self._paths = [self._path(stream) for stream in STREAMS]
-        self._files = [os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666) for path in self._paths]
+        opened = [self._opened(stream) for stream in STREAMS]
+        self._paths, self._files = [path for path, _ in opened], [descriptor for _, descriptor in opened]
         self._begin: Sizes = (0, 0)
         self._kept: Sizes = (0, 0)
         self._streams: tuple[TextIO | None, TextIO | None] = (None, None)
@@ -52,14 +52,18 @@ class Capture:
         self._is_busy = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="rayflow-marks", daemon=True)
 
-    def _path(self, stream: str) -> str:
+    def _opened(self, stream: str) -> tuple[str, int]:
+        """A stream's file, by name and open; one of no name, where nobody else could find it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         path = self._where.path(self.name, stream)
-        if path is None:
-            descriptor, path = tempfile.mkstemp(prefix="rayflow-log-")
-            os.close(descriptor)
-        else:
+        if path is not None:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-        return path
+            return path, os.open(path, flags, 0o666)
+        descriptor, path = tempfile.mkstemp(prefix="rayflow-log-")
+        os.close(descriptor)
+        descriptor = os.open(path, flags)
+        os.unlink(path)
+        return f"/dev/fd/{descriptor}", descriptor
 
     def start(self) -> None:
         """Output goes to the files from now on."""

@@ -4,9 +4,10 @@ A line is `<crc32 of the rest, 8 hex digits> <json>\\n`. Each driver (epoch) of 
 `journal/<epoch>.jsonl`, where the store can append; elsewhere each group commit is one created object, `journal/<sequence>.jsonl`,
 so that a driver which was replaced meets its successor's object and stops.
 
-A take-over writes as its first line how many bytes it read of each file before it (`sealed`): what a replaced driver still
-appends lies beyond, is never acknowledged, and is not read. A line cut short at the end of a file is a write that did not
-finish, and so are zeros, which a power failure may leave of bytes that were not synced; any other damaged line is damage, and is named.
+A take-over writes as its first line how many bytes it read of each file before it (`sealed`; none of those it did not find): what a
+replaced driver still appends lies beyond, is never acknowledged, and is not read. A line cut short at the end of a file is a write that
+did not finish, and so are zeros, which a power failure may leave of bytes that were not synced; any other damaged line is damage, and
+is named.
 """
 
 from __future__ import annotations
@@ -73,11 +74,13 @@ class JournalReader:
     layout: RunLayout
     _sizes: dict[str, int] = field(default_factory=dict[str, int])
     _sealed: dict[str, int] = field(default_factory=dict[str, int])
+    _last_sealing: str = ""
 
     def read(self) -> list[Json]:
         """All events, in commit order; StoreCorrupt where a file is damaged."""
         self._sizes.clear()
         self._sealed.clear()
+        self._last_sealing = ""
         return self.read_new()
 
     def read_new(self) -> list[Json]:
@@ -104,6 +107,8 @@ class JournalReader:
 
     def _up_to_seal(self, key: str, start: int, content: bytes) -> bytes:
         limit = self._sealed.get(key)
+        if limit is None and key < self._last_sealing:
+            limit = 0  # a replaced driver began it after it was replaced
         if limit is None:
             return content
         if limit > start + len(content):
@@ -116,7 +121,11 @@ class JournalReader:
         first = next(unframe(content, key), None) if key not in self._sizes else None
         if first is not None and first.get("e") == "sealed":
             for earlier, size in first["sizes"].items():
-                self._sealed.setdefault(earlier, size)
+                # What an earlier take-over did not find it had sealed as nothing; and one that was itself replaced meanwhile seals nothing
+                # of its successor's.
+                if self._last_sealing <= earlier < key:
+                    self._sealed.setdefault(earlier, size)
+            self._last_sealing = max(self._last_sealing, key)
 
     def sizes(self) -> dict[str, int]:
         """Bytes read of each file so far: what a take-over seals."""

@@ -43,4 +43,6 @@ def take_over(store: Store, layout: RunLayout) -> Tenure:
             if is_taken_over(store, layout, epoch):
                 raise
             continue  # the driver before us got its last object in: it is read, and the next number tried
+        if not store.can_append:
+            journal.check_fence()  # whoever came after us may have sealed before us, and write nothing that we would meet
         return Tenure(epoch, journal)

@@ -73,14 +73,13 @@ class JournalReader:
     store: Store
     layout: RunLayout
     _sizes: dict[str, int] = field(default_factory=dict[str, int])
-    _sealed: dict[str, int] = field(default_factory=dict[str, int])
-    _last_sealing: str = ""
+    _seal: tuple[str, Json] = ("", {})
+    """The file of the last take-over, and how much it read of those before it."""
 
     def read(self) -> list[Json]:
         """All events, in commit order; StoreCorrupt where a file is damaged."""
         self._sizes.clear()
-        self._sealed.clear()
-        self._last_sealing = ""
+        self._seal = ("", {})
         return self.read_new()
 
     def read_new(self) -> list[Json]:
@@ -101,14 +100,13 @@ class JournalReader:
         done = self._sizes.get(key)
         if done is None:
             return self.store.read(key)
-        if not self.store.can_append or done >= self._sealed.get(key, done + 1):
+        limit = self._limit(key)
+        if not self.store.can_append or (limit is not None and done >= limit):
             return None
         return self.store.read(key, done)
 
     def _up_to_seal(self, key: str, start: int, content: bytes) -> bytes:
-        limit = self._sealed.get(key)
-        if limit is None and key < self._last_sealing:
-            limit = 0  # a replaced driver began it after it was replaced
+        limit = self._limit(key)
         if limit is None:
             return content
         if limit > start + len(content):
@@ -119,13 +117,14 @@ class JournalReader:
 
     def _note_seal(self, key: str, content: bytes) -> None:
         first = next(unframe(content, key), None) if key not in self._sizes else None
-        if first is not None and first.get("e") == "sealed":
-            for earlier, size in first["sizes"].items():
-                # What an earlier take-over did not find it had sealed as nothing; and one that was itself replaced meanwhile seals nothing
-                # of its successor's.
-                if self._last_sealing <= earlier < key:
-                    self._sealed.setdefault(earlier, size)
-            self._last_sealing = max(self._last_sealing, key)
+        if first is not None and first.get("e") == "sealed" and key > self._seal[0]:
+            self._seal = (key, first["sizes"])
+
+    def _limit(self, key: str) -> int | None:
+        """How many bytes of a file count: what the last take-over read of it. It read all that was acknowledged before, and none of a file
+        that a replaced driver, or taker, began later. None: all, where nobody took over since."""
+        last, sizes = self._seal
+        return int(sizes.get(key, 0)) if key < last else None
 
     def sizes(self) -> dict[str, int]:
         """Bytes read of each file so far: what a take-over seals."""

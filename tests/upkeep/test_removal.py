@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -132,9 +133,11 @@ def test_a_run_that_an_unfinished_run_continues_is_kept_and_both_go_together(gar
 def test_a_run_in_progress_is_neither_removed_nor_old(garden: Garden, later: int):
     failed = garden.run(breaks="join")
     alive = garden.run(breaks="join")
-    (garden.path / "Grown" / "runs" / alive / "end.json").unlink()
+    run = garden.path / "Grown" / "runs" / alive
+    (run / "end.json").unlink()
+    (run / "epoch" / "000001.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
     stop = threading.Event()
-    heart = threading.Thread(target=_beat, args=(garden, alive, stop))
+    heart = threading.Thread(target=_beat, args=(run, stop))
     heart.start()
     try:
         with pytest.raises(RunOwnedElsewhere, match=alive):
@@ -148,13 +151,8 @@ def test_a_run_in_progress_is_neither_removed_nor_old(garden: Garden, later: int
     assert any(alive in text and "in progress" in text for text in found.kept)
 
 
-def _beat(garden: Garden, run_id: str, stop: threading.Event) -> None:
+def _beat(run: Path, stop: threading.Event) -> None:
     """The heart of a driver on another host."""
-    import json
-
-    run = garden.path / "Grown" / "runs" / run_id
-    epoch = run / "epoch" / "000001.json"
-    epoch.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
     count = 0
     while not stop.wait(0.05):
         count += 1

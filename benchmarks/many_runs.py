@@ -24,7 +24,7 @@ def multiply(root: str, flow: str, count: int) -> None:
     texts = {}
     for name in ("run.json", "end.json"):
         with open(os.path.join(original, name), "rb") as file:
-            texts[name] = wire.dumps(wire.loads_checked(file.read()))
+            texts[name] = wire.dumps(wire.loads_checked(file.read(), _key(flow, entry.run_id, name)))
     for number in range(1, count):
         run_id = str(int(entry.run_id) - number * APART_US)
         for name in files:
@@ -33,9 +33,13 @@ def multiply(root: str, flow: str, count: int) -> None:
             if name in texts:
                 form = wire.loads(texts[name].replace(entry.run_id.encode(), run_id.encode()))
                 with open(path, "wb") as file:
-                    file.write(wire.dumps_checked(form))
+                    file.write(wire.dumps_checked(form, _key(flow, run_id, name)))
             else:
                 os.link(os.path.join(original, name), path)
         for name in names:
             place, _, kind = name.split(".")
             os.link(os.path.join(index, name), os.path.join(index, f"{int(place) + number * APART_US:017d}.{run_id}.{kind}"))
+
+
+def _key(flow: str, run_id: str, name: str) -> str:
+    return f"{FlowLayout(flow).runs}/{run_id}/{name}"

@@ -1,6 +1,6 @@
 """The journal of a run: facts in the order in which they became true. An event is *committed* when its line is durable.
 
-A line is `<crc32 of the rest, 8 hex digits> <json>\\n`. Each driver (epoch) of a run writes its own file,
+A line is `<crc32 of the file's key and the rest, 8 hex digits> <json>\\n`. Each driver (epoch) of a run writes its own file,
 `journal/<epoch>.jsonl`, where the store can append; elsewhere each group commit is one created object, `journal/<sequence>.jsonl`,
 so that a driver which was replaced meets its successor's object and stops.
 
@@ -12,7 +12,6 @@ is named.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,10 +25,10 @@ from rayflow.model.ports import Store
 Json = dict[str, Any]
 
 
-def frame(event: Json) -> bytes:
-    """One journal line."""
+def frame(event: Json, key: str) -> bytes:
+    """One line of the journal file `key`."""
     text = wire.dumps(event)
-    return b"%08x %b\n" % (zlib.crc32(text), text)
+    return b"%08x %b\n" % (wire.checksum(text, key), text)
 
 
 def unframe(content: bytes, key: str) -> Iterator[Json]:
@@ -42,28 +41,28 @@ def unframe(content: bytes, key: str) -> Iterator[Json]:
     while start < len(content):
         end = content.find(b"\n", start)
         line = content[start:] if end < 0 else content[start:end]
-        event = _parsed(line) if end >= 0 else None
+        event = _parsed(line, key) if end >= 0 else None
         if event is None:
             if b"\0" in line:
                 return
-            if end >= 0 and content.find(b"\n", end + 1) >= 0 and _any_valid_after(content, end + 1):
+            if end >= 0 and content.find(b"\n", end + 1) >= 0 and _any_valid_after(content, end + 1, key):
                 raise StoreCorrupt(f"The journal '{key}' is damaged at byte {start}: the line's checksum does not match.", key)
             return
         yield event
         start = end + 1
 
 
-def _parsed(line: bytes) -> Json | None:
+def _parsed(line: bytes, key: str) -> Json | None:
     try:
-        if len(line) > 9 and int(line[:8], 16) == zlib.crc32(line[9:]):
+        if len(line) > 9 and int(line[:8], 16) == wire.checksum(line[9:], key):
             return wire.loads(line[9:])
     except ValueError:
         pass
     return None
 
 
-def _any_valid_after(content: bytes, start: int) -> bool:
-    return any(_parsed(line) is not None for line in content[start:].split(b"\n") if line)
+def _any_valid_after(content: bytes, start: int, key: str) -> bool:
+    return any(_parsed(line, key) is not None for line in content[start:].split(b"\n") if line)
 
 
 @dataclass
@@ -149,19 +148,21 @@ class JournalWriter:
         A store that cannot append does not get them: an object a batch would be too many.
         """
         if self._store.can_append:
-            lines = b"".join(frame(event) for event in events)
+            key = self._layout.journal_file(self._epoch)
+            lines = b"".join(frame(event, key) for event in events)
             if lines:
-                self._store.append(self._layout.journal_file(self._epoch), lines, is_durable=False)
+                self._store.append(key, lines, is_durable=False)
 
     def commit(self, events: Iterable[Json]) -> None:
         """Makes the events durable; they may be acknowledged when this returns. RunFenced when another driver owns the run."""
-        lines = b"".join(frame(event) for event in events)
+        key = self._layout.journal_file(self._epoch if self._store.can_append else self._sequence)
+        lines = b"".join(frame(event, key) for event in events)
         if self._store.can_append:
-            self._store.append(self._layout.journal_file(self._epoch), lines)
+            self._store.append(key, lines)
             self.check_fence()
         else:
             try:
-                self._store.write(self._layout.journal_file(self._sequence), [lines], only_new=True)
+                self._store.write(key, [lines], only_new=True)
             except StoreExists as fault:
                 raise self._fenced() from fault
             self._sequence += 1

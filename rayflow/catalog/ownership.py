@@ -131,7 +131,7 @@ def _owner_in(store: Store, layout: RunLayout, epoch: int) -> Owner | None:
     try:
         if epoch:
             return Owner.from_json(wire.loads(store.read(layout.epoch(epoch))))
-        launcher = wire.loads_checked(store.read(layout.record)).get("launcher")
+        launcher = wire.loads_checked(store.read(layout.record), layout.record).get("launcher")
         return Owner.from_json(launcher) if launcher else None
     except StoreMissing:
         return None
@@ -255,7 +255,7 @@ def _beat_of(store: Store, layout: RunLayout, epoch: int) -> dict[str, Any]:
 def claim_continuation(store: Store, origin: RunLayout, run_id: str) -> str:
     """Claims the unfinished run `origin` for its continuation `run_id`; returns the id that holds the claim, ours or another's."""
     try:
-        store.write(origin.continuation, [wire.dumps_checked({"run_id": run_id})], only_new=True)
+        store.write(origin.continuation, [wire.dumps_checked({"run_id": run_id}, origin.continuation)], only_new=True)
     except StoreExists:
         return continuation_of(store, origin) or run_id
     return run_id
@@ -264,7 +264,7 @@ def claim_continuation(store: Store, origin: RunLayout, run_id: str) -> str:
 def continuation_of(store: Store, origin: RunLayout) -> str | None:
     """The run that continues `origin`; None when nobody claimed that. StoreCorrupt when the claim is damaged."""
     try:
-        return str(wire.loads_checked(store.read(origin.continuation))["run_id"])
+        return str(wire.loads_checked(store.read(origin.continuation), origin.continuation)["run_id"])
     except StoreMissing:
         return None
     except (ValueError, KeyError, TypeError) as error:

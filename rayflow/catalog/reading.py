@@ -172,7 +172,7 @@ def parsed_ending(store: Store, layout: RunLayout, text: bytes | None) -> Ending
 
 def _ending_in(store: Store, layout: RunLayout, text: bytes) -> Ending:
     try:
-        return Ending.from_json(wire.loads_checked(text))
+        return Ending.from_json(wire.loads_checked(text, layout.end))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreCorrupt(
             f"The end record of run {layout.run} is damaged ({store.url}/{layout.end}). "
@@ -183,7 +183,7 @@ def _ending_in(store: Store, layout: RunLayout, text: bytes) -> Ending:
 
 def write_ending(store: Store, layout: RunLayout, ending: Ending) -> None:
     """Records how the run ended. An end that a replaced driver left is replaced; StoreExists where another one is recorded already."""
-    text = wire.dumps_checked(ending.to_json())
+    text = wire.dumps_checked(ending.to_json(), layout.end)
     try:
         store.write(layout.end, [text], only_new=True)
     except StoreExists:

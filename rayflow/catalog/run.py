@@ -95,7 +95,7 @@ def claim_run(store: Store, record: RunRecord, *, is_id_given: bool) -> RunRecor
     """Creates run.json. A clash of generated ids takes the next number; StoreExists when the id was given from outside."""
     while True:
         try:
-            store.write(record.layout.record, [wire.dumps_checked(record.to_json())], only_new=True)
+            store.write(record.layout.record, [wire.dumps_checked(record.to_json(), record.layout.record)], only_new=True)
         except StoreExists:
             if is_id_given:
                 raise
@@ -112,6 +112,6 @@ def read_run(store: Store, flow: str, run_id: str) -> RunRecord:
     except StoreMissing:
         raise RayflowNotFound(f"Run('{flow}/{run_id}') does not exist under {store.url}.") from None
     try:
-        return RunRecord.from_json(wire.loads_checked(text))
+        return RunRecord.from_json(wire.loads_checked(text, layout.record))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreCorrupt(f"The record of run {run_id} is damaged ({store.url}/{layout.record}).", layout.record) from error

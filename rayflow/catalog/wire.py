@@ -32,16 +32,22 @@ _CHECK_BEGIN, _CHECK_END = b'{"crc32":"', b'",'
 _CHECK_NBYTES = len(_CHECK_BEGIN) + 8 + len(_CHECK_END)
 
 
-def dumps_checked(form: Json) -> bytes:
-    """A record file: JSON whose first field is the CRC-32 of what it would be without that field. `form` has at least one field."""
+def dumps_checked(form: Json, key: str) -> bytes:
+    """A record file: JSON whose first field is the CRC-32 of its key, and of what it would be without that field: a record that lies
+    elsewhere is none. `form` has at least one field."""
     text = dumps(form)
-    return b"%b%08x%b%b" % (_CHECK_BEGIN, zlib.crc32(text), _CHECK_END, text[1:])
+    return b"%b%08x%b%b" % (_CHECK_BEGIN, checksum(text, key), _CHECK_END, text[1:])
 
 
-def loads_checked(text: bytes) -> Json:
+def checksum(text: bytes, key: str) -> int:
+    """The CRC-32 of what lies at that key."""
+    return zlib.crc32(text, zlib.crc32(key.encode()))
+
+
+def loads_checked(text: bytes, key: str) -> Json:
     """Inverse of `dumps_checked`; ValueError on anything else, however small the difference."""
     digits, body = text[len(_CHECK_BEGIN) : len(_CHECK_BEGIN) + 8], b"{" + text[_CHECK_NBYTES:]
-    if text[:_CHECK_NBYTES] != _CHECK_BEGIN + b"%08x" % zlib.crc32(body) + _CHECK_END:
+    if text[:_CHECK_NBYTES] != _CHECK_BEGIN + b"%08x" % checksum(body, key) + _CHECK_END:
         raise ValueError(f"the checksum {digits!a} is not that of the content")
     return loads(body)
 

@@ -13,7 +13,12 @@ from tests.catalog.building import claimed
 
 KEY = "Deep/runs/1/journal/00000001.jsonl"
 EVENTS = [{"e": "rows", "n": number, "text": "ä\n\x00" * number} for number in range(4)]
-CONTENT = b"".join(map(frame, EVENTS))
+CONTENT = b"".join(frame(event, KEY) for event in EVENTS)
+
+
+def framed(events) -> list[bytes]:
+    return [frame(event, KEY) for event in events]
+
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -28,20 +33,20 @@ def read(store: LocalStore, layout) -> list[object]:
 
 @given(st.lists(st.dictionaries(st.text(), values, max_size=4), max_size=5))
 def test_what_is_framed_comes_back(events):
-    assert list(unframe(b"".join(map(frame, events)), KEY)) == events
+    assert list(unframe(b"".join(framed(events)), KEY)) == events
 
 
 def test_a_file_cut_at_any_byte_gives_the_lines_that_are_whole():
-    ends = [len(b"".join(map(frame, EVENTS[:number]))) for number in range(5)]
+    ends = [len(b"".join(framed(EVENTS[:number]))) for number in range(5)]
     for cut in range(len(CONTENT) + 1):
         assert list(unframe(CONTENT[:cut], KEY)) == EVENTS[: sum(end <= cut for end in ends) - 1]
 
 
 def test_damage_before_the_last_line_is_named_with_its_place():
     damaged = bytearray(CONTENT)
-    damaged[len(frame(EVENTS[0])) + 20] ^= 1
+    damaged[len(frame(EVENTS[0], KEY)) + 20] ^= 1
 
-    with pytest.raises(StoreCorrupt, match=rf"'{KEY}' is damaged at byte {len(frame(EVENTS[0]))}"):
+    with pytest.raises(StoreCorrupt, match=rf"'{KEY}' is damaged at byte {len(frame(EVENTS[0], KEY))}"):
         list(unframe(bytes(damaged), KEY))
 
 
@@ -110,7 +115,7 @@ def test_a_torn_tail_is_passed_over_for_ever_once_it_is_sealed(store):
     layout = claimed(store).layout
     begin(store, layout).journal.commit([{"e": "rows", "n": 1}])
     path = Path(store.local_path(layout.journal_file(1)))
-    path.write_bytes(path.read_bytes() + frame({"e": "rows", "n": 2})[:-4])
+    path.write_bytes(path.read_bytes() + frame({"e": "rows", "n": 2}, layout.journal_file(1))[:-4])
 
     take_over(store, layout).journal.commit([{"e": "rows", "n": 3}])
 

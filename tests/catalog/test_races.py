@@ -55,7 +55,7 @@ def does_not_look_at_the_fence():
 def looks_at_the_fence_before_it_commits():
     def commit(self, events):
         self.check_fence()
-        lines = b"".join(journal.frame(event) for event in events)
+        lines = b"".join(journal.frame(event, self._layout.journal_file(self._epoch)) for event in events)
         if self._store.can_append:
             self._store.append(self._layout.journal_file(self._epoch), lines)
         else:
@@ -108,7 +108,7 @@ def shares_an_epoch():
 def claims_without_exclusion():
     def claim(store, origin, run_id):
         if ownership.continuation_of(store, origin) is None:
-            store.write(origin.continuation, [races.wire.dumps_checked({"run_id": run_id})])
+            store.write(origin.continuation, [races.wire.dumps_checked({"run_id": run_id}, origin.continuation)])
             return run_id
         return ownership.continuation_of(store, origin)
 
@@ -126,7 +126,7 @@ def reads_beyond_the_seal():
 def takes_zeros_for_damage():
     def unframe(content, key):
         for line in content.split(b"\n")[:-1]:
-            event = journal._parsed(line)
+            event = journal._parsed(line, key)
             if event is None:
                 raise journal.StoreCorrupt(f"damaged: {key}", key)
             yield event

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,45 @@ def test_whatever_happens_to_one_file_nothing_wrong_is_read_and_no_other_run_is_
             wrong += [f"{kind} {file}: {text}" for text in _compare(before, str(root), file)]
             aside.rename(root / file)
     assert wrong == []
+
+
+def _twins(files: list[Path]) -> Iterator[tuple[Path, Path]]:
+    """Files that a careless copy could exchange: of the same kind, in one run and in different ones."""
+    kinds: dict[tuple[str, str], list[Path]] = {}
+    for file in files:
+        directory = file.parts[3] if len(file.parts) > 4 else ""
+        name = file.name if not directory else file.suffix
+        kinds.setdefault((directory, name), []).append(file)
+    for same in kinds.values():
+        yield from pairwise(same)
+
+
+def test_files_that_changed_places_are_not_believed(small: World, tmp_path: Path):
+    before = everything(small.root)
+    files = sorted(path.relative_to(small.root) for path in Path(small.root).rglob("*") if path.is_file() and "index" not in path.parts)
+    root = tmp_path / "root"
+    shutil.copytree(small.root, root)
+    wrong: list[str] = []
+    seen = 0
+    for number, (one, other) in enumerate(_twins(files)):
+        root = root.rename(tmp_path / f"{number}")
+        contents = (root / one).read_bytes(), (root / other).read_bytes()
+        if contents[0] == contents[1] or "logs" in one.parts:
+            continue
+        seen += 1
+        (root / one).write_bytes(contents[1])
+        (root / other).write_bytes(contents[0])
+        after = everything(str(root))
+        wrong += [
+            f"{one} and {other}: {name} reads as {after[name]!r}" for name, value in after.items() if _is_wrong(value, before.get(name))
+        ]
+        (root / one).write_bytes(contents[0])
+        (root / other).write_bytes(contents[1])
+    assert (wrong, seen > 10) == ([], True)
+
+
+def _is_wrong(value: Any, expected: Any) -> bool:
+    return not isinstance(value, RayflowException) and value != expected
 
 
 def _compare(before: dict[str, Any], root: str, file: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ from rayflow.runtime.notices import TaskDone
 from rayflow.store import open_root
 from scenarios.conftest import by_address
 from scenarios.flows import bucket as bucket_flows
-from tests.flaky_http import proxied
+from tests.flaky_http import one_in, proxied
 
 MANY = 16_000_000
 """Numbers of 128 MiB: their upload takes longer than it takes the next task to begin."""
@@ -112,3 +112,14 @@ def test_of_a_server_that_ignores_conditions_it_is_said_that_nothing_keeps_two_d
     assert any("conditional" in text for text in played.warnings)
     counted.drops_conditions = False
     assert on_s3(bucket_flows.Handed, numbers=10).warnings == []
+
+
+@pytest.mark.cannot("inline", "processes make more requests")
+def test_one_request_in_ten_may_fail(on_s3, bucket, s3_endpoint):
+    with proxied(s3_endpoint, one_in(10)) as proxy:
+        on_s3.root = bucket(proxy.url)
+
+        first, second = on_s3(bucket_flows.Many, splits=500), on_s3(bucket_flows.Handed, numbers=1_000_000)
+
+        assert (first.data.total, second.data.sums) == (sum(number**2 for number in range(500)), {sum(range(1_000_000))})
+        assert sum(proxy.done.values()) > 5, proxy.done

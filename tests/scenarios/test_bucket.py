@@ -115,11 +115,11 @@ def test_of_a_server_that_ignores_conditions_it_is_said_that_nothing_keeps_two_d
 
 
 @pytest.mark.cannot("inline", "processes make more requests")
-def test_one_request_in_ten_may_fail(on_s3, bucket, s3_endpoint):
-    with proxied(s3_endpoint, one_in(10)) as proxy:
+def test_one_request_in_four_may_fail(on_s3, bucket, s3_endpoint):
+    with proxied(s3_endpoint, one_in(4)) as proxy:
         on_s3.root = bucket(proxy.url)
 
         first, second = on_s3(bucket_flows.Many, splits=500), on_s3(bucket_flows.Handed, numbers=1_000_000)
 
         assert (first.data.total, second.data.sums) == (sum(number**2 for number in range(500)), {sum(range(1_000_000))})
-        assert sum(proxy.done.values()) > 5, proxy.done
+        assert sum(proxy.done.values()) > 4, proxy.done

@@ -20,11 +20,6 @@ from tests.flaky_http import one_in, proxied
 ON = os.environ.get("RAYFLOW_SCENARIOS_ON", "disk")
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "cannot(executor, why): this executor cannot play the scenario")
-    config.addinivalue_line("markers", "not_on_buckets(why): the scenario is one of a directory")
-
-
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.ray) if name == "ray" else name for name in EXECUTORS])
 def executor(request):
     """The executor that the scenario is played on."""

@@ -18,8 +18,6 @@ from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreCorrup
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.notices import Reporter, Warned
-from rayflow.upkeep import damages_of
-from rayflow.upkeep.removal import is_marked
 
 
 def newest_run(store: Store, flow: str, user: str, reporter: Reporter) -> RunRecord:
@@ -139,6 +137,8 @@ def intact(opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter,
 
     Seen at once is what is gone, or has another length; with `is_thorough` every value is read and compared with its digest.
     """
+    from rayflow.upkeep.verify import damages_of
+
     kept: list[Segment] = []
     told: set[str] = set()
     for segment, damages in damages_of(opened, segments, is_thorough=is_thorough):
@@ -156,6 +156,8 @@ def intact(opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter,
 def refuse_removed(store: Store, record: RunRecord, origin: RunRecord) -> None:
     """RayflowNotFound where the origin is being removed. The record of the resume is there already: whoever removes the origin after this
     look sees it, and leaves the origin alone."""
+    from rayflow.upkeep.removal import is_marked
+
     if is_marked(store, origin.layout):
         store.delete(record.layout.record)
         raise RayflowNotFound(f"Run('{origin.flow}/{origin.run_id}') is being removed from {store.url}.")

@@ -24,6 +24,9 @@ from rayflow.model.ports import Store
 
 Json = dict[str, Any]
 
+_UNWRITTEN = bytes(8)
+"""What a power failure leaves of bytes that were not synced is at least as long: file systems lose pages."""
+
 
 def frame(event: Json, key: str) -> bytes:
     """One line of the journal file `key`."""
@@ -35,7 +38,7 @@ def unframe(content: bytes, key: str) -> Iterator[Json]:
     """The events of a journal file. A torn last line ends it silently; StoreCorrupt for damage before the end.
 
     So do zeros, which no line has: a machine that stopped may have kept later bytes of a file than it lost. Whatever was acknowledged was
-    synced with all that is before it.
+    synced with all that is before it. One zero alone is a flipped bit.
     """
     start = 0
     while start < len(content):
@@ -43,7 +46,7 @@ def unframe(content: bytes, key: str) -> Iterator[Json]:
         line = content[start:] if end < 0 else content[start:end]
         event = _parsed(line, key) if end >= 0 else None
         if event is None:
-            if b"\0" in line:
+            if _UNWRITTEN in line:
                 return
             if end >= 0 and content.find(b"\n", end + 1) >= 0 and _any_valid_after(content, end + 1, key):
                 raise StoreCorrupt(f"The journal '{key}' is damaged at byte {start}: the line's checksum does not match.", key)

@@ -19,7 +19,7 @@ _OPTIONS = ("foreach", "num_parallel", "condition")
 class Transition:
     """Where a task goes next.
 
-    `targets` are step names; for a switch (`condition` given) the one that was chosen, by the value `case`. A foreach has the
+    `targets` are step names; for a switch (`condition` given) the one that was chosen. A foreach has the
     indexed sequence `items`, and a fan-out of either sort its `count` (>= 0; a gang's is `num_parallel`, >= 1).
     """
 
@@ -29,7 +29,6 @@ class Transition:
     count: int | None = None
     num_parallel: int | None = None
     condition: str | None = None
-    case: Any = None
 
 
 def decide(flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any], previous: Transition | None = None) -> Transition:

@@ -135,10 +135,13 @@ def reusable_of(opened: OpenedRun) -> tuple[tuple[Segment, ...], frozenset[str]]
 def intact(opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter, *, is_thorough: bool) -> tuple[Segment, ...]:
     """Those of the segments, or of their tasks, that can be taken over. What is damaged is told: it is performed again, with what follows.
 
-    Seen at once is what is gone, or has another length; with `is_thorough` every value is read and compared with its digest.
+    Seen at once is what is gone, or has another length; with `is_thorough` every value is read and compared with its digest. StoreCorrupt
+    where that is a parameter.
     """
-    from rayflow.upkeep.verify import damages_of
+    from rayflow.upkeep.verify import damages_of, damages_of_values
 
+    for damage in damages_of_values(opened, is_thorough=is_thorough):
+        raise StoreCorrupt(f"{damage}. No task can compute that again: start a new run.", damage.key)
     kept: list[Segment] = []
     told: set[str] = set()
     for segment, damages in damages_of(opened, segments, is_thorough=is_thorough):

@@ -164,16 +164,20 @@ class LocalStore:
                 raise StoreFault(f"{path} was deleted while it was being written.", key)
 
     def list(self, prefix: str) -> Iterator[str]:
-        top = f"{self.url}/{safe_key(prefix)}" if prefix else self.url
-        found: list[str] = []
-        with _faults_named(top, "list"):
-            _collect(top, f"{prefix}/" if prefix else "", found)
-        yield from sorted(found)
+        yield from sorted(key for key, _, is_leaving in self._below(prefix) if not is_leaving)
 
     def entries(self, prefix: str) -> Iterator[Entry]:
+        for key, entry, is_leaving in sorted(self._below(prefix), key=lambda each: each[0]):
+            with _faults_named(entry.path, "look at"), suppress(FileNotFoundError):  # gone since it was listed
+                status = entry.stat()
+                yield Entry(key, status.st_size, status.st_mtime_ns // 1000, is_leaving)
+
+    def _below(self, prefix: str) -> list[_Found]:
         top = f"{self.url}/{safe_key(prefix)}" if prefix else self.url
+        found: list[_Found] = []
         with _faults_named(top, "list"):
-            yield from _entries(top, f"{prefix}/" if prefix else "")
+            _collect(top, f"{prefix}/" if prefix else "", found)
+        return found
 
     def delete(self, key: str) -> None:
         leaving = _LEAVING.fullmatch(key)
@@ -330,35 +334,23 @@ def _sync_directory(path: str) -> None:
         os.close(fd)
 
 
-def _entries(directory: str, prefix: str) -> Iterator[Entry]:
-    """What lies below `directory`, in the order of the names: as `_collect`, and temporary files."""
-    try:
-        found = sorted(os.scandir(directory), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in found:
-        is_leaving = _LEAVING.fullmatch(prefix + entry.name) is not None
-        if entry.name.startswith(".") and not is_leaving:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _entries(entry.path, f"{prefix}{entry.name}/")
-        elif entry.is_file():
-            with suppress(FileNotFoundError):  # gone since it was listed
-                status = entry.stat()
-                yield Entry(prefix + entry.name, status.st_size, status.st_mtime_ns // 1000, is_leaving)
+_Found = tuple[str, "os.DirEntry[str]", bool]
+"""A key, its directory entry, and whether it is a leaving."""
 
 
-def _collect(directory: str, prefix: str, found: list[str]) -> None:
-    """Adds the keys below `directory`. Hidden names (temporary ones, droppings of other programs) are no objects, and links to
+def _collect(directory: str, prefix: str, found: list[_Found]) -> None:
+    """Adds the files below `directory`. Hidden names, leavings aside (droppings of other programs), are no objects, and links to
     directories are not followed, since they can form loops."""
     try:
         entries = list(os.scandir(directory))
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        key = prefix + entry.name
+        is_leaving = entry.name.startswith(".")
+        if is_leaving and not _LEAVING.fullmatch(key):
             continue
         if entry.is_dir(follow_symlinks=False):
-            _collect(entry.path, f"{prefix}{entry.name}/", found)
+            _collect(entry.path, f"{key}/", found)
         elif entry.is_file():
-            found.append(prefix + entry.name)
+            found.append((key, entry, is_leaving))

@@ -117,23 +117,20 @@ class RemoteStore:
         raise StoreFault(f"{self.url} cannot append to {safe_key(key)} ({len(line)} bytes): objects are only written whole.", key)
 
     def list(self, prefix: str) -> Iterator[str]:
-        fs, path = self._at(prefix) if prefix else self._fs_and_root()
-        root = self._fs_and_root()[1].lstrip("/")
-        found: list[str] = self._persist("list", prefix, lambda: fs.find(path), missing=[])
-        for name in sorted(found):
-            key = name.lstrip("/")[len(root) :].lstrip("/")
-            if _is_object(key, prefix):
-                yield key
+        return (key for key, _ in self._below(prefix))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
+        return (Entry(key, int(facts.get("size") or 0), _modified_us(facts)) for key, facts in self._below(prefix))
+
+    def _below(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The keys under `prefix`, sorted, with what the file system says of each."""
         fs, path = self._at(prefix) if prefix else self._fs_and_root()
-        found: dict[str, dict[str, Any]] = self._persist("list", prefix, lambda: fs.find(path, detail=True), missing={})
         root = self._fs_and_root()[1].lstrip("/")
+        found: dict[str, dict[str, Any]] = self._persist("list", prefix, lambda: fs.find(path, detail=True), missing={})
         for name in sorted(found):
             key = name.lstrip("/")[len(root) :].lstrip("/")
-            if _is_object(key, prefix):
-                facts = found[name]
-                yield Entry(key, int(facts.get("size") or 0), _modified_us(facts))
+            if not any(part.startswith(".") for part in key.split("/")) and (not prefix or key.startswith(f"{prefix}/")):
+                yield key, found[name]
 
     def delete(self, key: str) -> None:
         fs, path = self._at(key)
@@ -201,11 +198,6 @@ def can_create_exclusively(store: Store) -> bool:
     finally:
         store.delete(key)
     return False
-
-
-def _is_object(key: str, prefix: str) -> bool:
-    """Whether a key that was found is one of ours, and below the prefix."""
-    return not any(part.startswith(".") for part in key.split("/")) and (not prefix or key.startswith(f"{prefix}/"))
 
 
 def _modified_us(facts: Mapping[str, Any]) -> int:

@@ -56,6 +56,10 @@ class Referring:
         """The code, the parameters and the constants."""
         if record.code is not None:
             yield Reference(FlowLayout(self._flow).code(record.code), "the code of the run", digest=record.code)
+        yield from self.of_values(record)
+
+    def of_values(self, record: RunRecord) -> Iterator[Reference]:
+        """The parameters and the constants."""
         for kind, artifacts in (("parameter", record.parameters), ("constant", record.constants)):
             for name, artifact in artifacts.items():
                 yield from self._of_artifact(record.run_id, artifact, f"{kind} '{name}'")

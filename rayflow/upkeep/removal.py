@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rayflow.catalog import wire
-from rayflow.catalog.index import flows_of, newest_first
+from rayflow.catalog.index import flows_of, is_flow, newest_first
 from rayflow.catalog.ownership import is_alive, take_epoch, this_process
 from rayflow.catalog.reading import open_run
 from rayflow.catalog.run import RunRecord, read_run
@@ -44,9 +44,11 @@ def plan_rm(store: Store, runs: Sequence[tuple[str, str]], *, now_us: int, delet
     unfinished run continues; then nothing is removed.
     """
     found = Removal()
-    for flow in dict.fromkeys(flow for flow, _ in runs):
-        wanted = {run_id for other, run_id in runs if other == flow}
-        for run_id in wanted:
+    by_flow: dict[str, set[str]] = defaultdict(set)
+    for flow, run_id in runs:
+        by_flow[flow].add(run_id)
+    for flow, wanted in by_flow.items():
+        for run_id in sorted(wanted):
             if not _is_there(store, RunLayout(flow, run_id)):
                 raise RayflowNotFound(f"Run('{flow}/{run_id}') does not exist under {store.url}.")
             if _is_in_progress(store, RunLayout(flow, run_id)):
@@ -56,6 +58,7 @@ def plan_rm(store: Store, runs: Sequence[tuple[str, str]], *, now_us: int, delet
                 f"Run {run_id} is still needed: run {continuation} continues it and has not succeeded. Remove both: "
                 f"rayflow rm {run_id} {continuation}."
             )
+    for flow, wanted in by_flow.items():
         _Sweep(store, flow, wanted, found, now_us=now_us, deletes=deletes).perform(is_of_all=False)
     return found
 
@@ -71,7 +74,10 @@ def plan_gc(
 ) -> Removal:
     """Takes away what no run refers to; with `older_than_us` first the runs that started so long before `now_us` (microseconds), except
     those that have one of the tags, are in progress, or are continued by a run that has not succeeded. Without `deletes` it is only told.
+    RayflowNotFound for a `flow` that has no runs here.
     """
+    if flow is not None and not is_flow(store, flow):
+        raise RayflowNotFound(f"There is no flow '{flow}' under {store.url}.")
     found = Removal()
     for name in [flow] if flow is not None else flows_of(store):
         wanted = _old(store, name, now_us - older_than_us, kept_tags, found) if older_than_us is not None else set[str]()

@@ -12,7 +12,7 @@ from rayflow.catalog.journal import JournalReader
 from rayflow.catalog.ownership import continuation_of
 from rayflow.catalog.reading import OpenedRun, open_run
 from rayflow.catalog.view import RunView
-from rayflow.model.errors import RayflowException, StoreFault, StoreMissing
+from rayflow.model.errors import StoreCorrupt, StoreFault, StoreMissing
 from rayflow.model.indexes import EMPTY, IndexSet
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
@@ -96,6 +96,13 @@ def damages_of(opened: OpenedRun, segments: Iterable[Segment], *, is_thorough: b
     return found
 
 
+def damages_of_values(opened: OpenedRun, *, is_thorough: bool) -> list[Damage]:
+    """What is damaged of the parameters and constants of a run: no task can compute them again."""
+    checker = _Checker(opened.store, is_thorough=is_thorough)
+    referring = Referring(opened.store, opened.record.flow)
+    return _of_references(checker, lambda: referring.of_values(opened.record), "the parameters of the run")
+
+
 def _of_records(opened: OpenedRun) -> list[Damage]:
     """The journal, which whoever goes on with the run reads, and the claim. A journal that was cut ends like one that is being written: it
     must tell of all that the end of the run tells of."""
@@ -145,10 +152,9 @@ def _of_segment(checker: _Checker, referring: Referring, segment: Segment, run: 
                 damages[reference.key] = (reference, problem, indices)
             elif known[2] is not None and indices is not None:
                 known[2].extend(indices)
-    except (StoreFault, RayflowException) as fault:
-        key = getattr(fault, "key", "")
-        if key not in damages and not any(key.endswith(known) for known in damages):
-            return [*_made(damages, segment), _of_fault(fault, told, key, segment.step, segment.indices)]
+    except StoreFault as fault:
+        if not any(fault.key.endswith(known) for known in damages):  # a path ends in the key that was told already
+            return [*_made(damages, segment), _of_fault(fault, told, "", segment.step, segment.indices)]
     return _made(damages, segment)
 
 
@@ -164,10 +170,11 @@ def _made(damages: dict[str, tuple[Reference, str, list[int] | None]], segment: 
     return made
 
 
-def _of_fault(fault: RayflowException, what: str, key: str, step: str | None = None, indices: IndexSet = EMPTY) -> Damage:
-    where = getattr(fault, "key", "") or key
-    problem = "is gone" if isinstance(fault, StoreMissing) else f"cannot be used ({fault})"
-    return Damage(where, problem, what, step, indices)
+def _of_fault(fault: StoreFault, what: str, key: str, step: str | None = None, indices: IndexSet = EMPTY) -> Damage:
+    problem = "is gone" if isinstance(fault, StoreMissing) else "is damaged"
+    if not isinstance(fault, (StoreMissing, StoreCorrupt)):
+        problem = f"cannot be read ({fault})"
+    return Damage(fault.key or key, problem, what, step, indices)
 
 
 class _Checker:
@@ -178,8 +185,16 @@ class _Checker:
         self._is_thorough = is_thorough
         self._sizes: dict[str, dict[str, int]] = {}
         self._problems: dict[str, str | None] = {}
-        self.objects = 0
-        self.nbytes = 0
+        self._good: dict[str, int] = {}
+
+    @property
+    def objects(self) -> int:
+        """How many are as they were stored."""
+        return len(self._good)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(self._good.values())
 
     def problem(self, reference: Reference) -> str | None:
         """What is wrong with the object; None where nothing is."""
@@ -200,8 +215,6 @@ class _Checker:
             return f"has {size:,} bytes instead of {reference.nbytes:,}"
         if size < reference.least_nbytes:
             return f"has {size:,} bytes instead of {reference.least_nbytes:,} or more"
-        self.objects += 1
-        self.nbytes += size
         if self._is_thorough and reference.digest is not None:
             try:
                 if not self._digest_of(reference.key, size).startswith(reference.digest):
@@ -210,6 +223,7 @@ class _Checker:
                 return "is gone"
             except StoreFault as fault:
                 return f"cannot be read ({fault})"
+        self._good[reference.key] = size
         return None
 
     def _size_of(self, key: str) -> int | None:

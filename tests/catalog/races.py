@@ -52,9 +52,9 @@ class Disk:
             if safe < len(content):
                 kept = rng.randrange(safe, len(content) + 1)
                 left = content[:kept]
-                if kept > safe + 2 and rng.random() < 0.3:
-                    start = rng.randrange(safe, kept - 1)
-                    stop = rng.randrange(start + 1, kept)
+                if kept > safe + 9 and rng.random() < 0.3:
+                    start = rng.randrange(safe, kept - 8)
+                    stop = rng.randrange(start + 8, kept)
                     left = left[:start] + b"\0" * (stop - start) + left[stop:]
                 self.objects[key] = left
                 self.synced[key] = len(left)

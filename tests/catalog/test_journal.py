@@ -69,6 +69,27 @@ def test_a_flipped_bit_is_never_read_as_an_event(position, bit):
     assert found == EVENTS[: len(found)]
 
 
+def test_a_flipped_bit_that_valid_lines_follow_is_named():
+    silent = []
+    for position in range(len(b"".join(framed(EVENTS[:2])))):
+        for bit in range(8):
+            damaged = bytearray(CONTENT)
+            damaged[position] ^= 1 << bit
+            try:
+                found = list(unframe(bytes(damaged), KEY))
+            except StoreCorrupt:
+                continue
+            if found != EVENTS:  # the case of a hexadecimal digit says nothing
+                silent.append((position, bit))
+    assert silent == []
+
+
+def test_what_a_power_failure_lost_in_the_middle_ends_the_journal():
+    first = len(frame(EVENTS[0], KEY))
+
+    assert list(unframe(CONTENT[:first] + bytes(30) + CONTENT[first + 30 :], KEY)) == EVENTS[:1]
+
+
 def test_what_is_committed_is_read_and_read_on(store):
     layout = claimed(store).layout
     tenure = begin(store, layout)

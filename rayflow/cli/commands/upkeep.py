@@ -156,9 +156,9 @@ def gc_command(call: Call) -> click.Command:
 
 
 def _store(call: Call, root: str | None) -> Store:
-    from rayflow.client.roots import root_at
+    from rayflow.store import open_root
 
-    return root_at(call.surroundings.root(root)).store
+    return open_root(call.surroundings.root(root), create=False)
 
 
 def _age_us(text: str) -> int:

@@ -12,7 +12,7 @@ from rayflow.store.local import LocalStore
 from tests.catalog.building import claimed
 
 KEY = "Deep/runs/1/journal/00000001.jsonl"
-EVENTS = [{"e": "rows", "n": number, "text": "ä\n\x00" * number} for number in range(4)]
+EVENTS = [{"e": "rows", "n": number, "text": "ä \n\x00" * number} for number in range(4)]
 CONTENT = b"".join(frame(event, KEY) for event in EVENTS)
 
 

@@ -28,7 +28,7 @@ from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
-from rayflow.model.reports import BatchOver, BatchStarted, Report, RowOffered, WorkerDied
+from rayflow.model.reports import BatchOver, BatchStarted, Report, RowOffered
 from rayflow.model.spec import Resources
 
 if TYPE_CHECKING:
@@ -254,13 +254,10 @@ class RayExecutor:
             if flight.offer is not None:
                 return self._arrived(flight, flight.offer, reference)
             reports: Sequence[Report] = pickle.loads(self._ray.get(reference))
-        except StopIteration:
-            del self._flights[flight.generator]
-            # Ray ends the stream of a task without an error where that was cancelled in the moment before it began.
-            return () if flight.is_over else [self._died(flight, Failure(FailureKind.DIED, "Ray ended it without a word."))]
+        except StopIteration:  # without an error too where the task was cancelled in the moment before it began
+            return self._ended(flight, Failure(FailureKind.DIED, "Ray ended it without a word."))
         except Exception as fault:  # noqa: BLE001 - Ray raises many unrelated classes; each means that the batch is over
-            del self._flights[flight.generator]
-            return [self._died(flight, _failure_of(fault))]
+            return self._ended(flight, _failure_of(fault))
         for report in reports:
             if isinstance(report, BatchStarted):
                 flight.started = report
@@ -281,15 +278,18 @@ class RayExecutor:
         flight.offer = None
         return [offer]
 
-    def _died(self, flight: _Flight, failure: Failure) -> WorkerDied:
+    def _ended(self, flight: _Flight, failure: Failure) -> Sequence[Report]:
+        """The stream of a batch is over: a death, unless all was told before the worker went, or its node."""
+        del self._flights[flight.generator]
+        if flight.is_over:
+            return ()
         batch, started = flight.work.batch, flight.started
         word: Progress | None = None
-        if failure.kind is not FailureKind.LOST:
-            if started is not None and started.progress and started.node == socket.gethostname():
-                word = read_progress(started.progress, batch.id)
-            elif started is None:
-                word = find_progress(self.progress_dir, batch.id)
-        return death_of(batch, failure, word)
+        if started is None and failure.kind is not FailureKind.LOST:
+            word = find_progress(self.progress_dir, batch.id)
+        elif started is not None and started.node == socket.gethostname() and failure.kind is not FailureKind.LOST:
+            word = read_progress(started.progress, batch.id)
+        return [death_of(batch, failure, word)]
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
         for flight in self._flights.values():

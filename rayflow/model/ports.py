@@ -101,7 +101,8 @@ class Executor(Protocol):
         ...
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
-        """The reports that are there, waiting up to `timeout_s` seconds for the first. In the order of each batch."""
+        """The reports that are there, waiting up to `timeout_s` seconds for the first. In the order of each batch, of which `BatchOver` or
+        `WorkerDied` is the last."""
         ...
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:

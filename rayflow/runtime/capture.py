@@ -96,7 +96,7 @@ class Capture:
         self._note(time.time_ns() // 1000)
         self._is_busy.clear()
         if self.sizes() != self._kept:
-            self._where.keep(self.name, STREAMS, self._paths)
+            self._where.keep(self.name, self._paths)
             self._kept = self.sizes()
 
     def sizes(self) -> Sizes:

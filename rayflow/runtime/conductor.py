@@ -242,10 +242,6 @@ class Conductor:
             case BatchOver():
                 self._free(batch)
             case WorkerDied():
-                if not self.committer.is_empty:
-                    self._commit()  # what was reported before the death decides whom the scheduler charges
-                if batch.id not in self.batches:
-                    return  # all of it had been reported: nothing died with the worker
                 report = self._buried(batch, report)
                 self._free(batch)
         self.committer.take(report, time.monotonic())
@@ -263,6 +259,8 @@ class Conductor:
 
     def _buried(self, batch: Batch, report: WorkerDied) -> WorkerDied:
         """A death, with what the dead left in its log, recorded as a failed attempt where it is one task's."""
+        if not self.committer.is_empty:
+            self._commit()  # what was reported before the death decides whom the scheduler charges
         started = self._started.get(batch.id)
         step = self.committer.step_of(report)
         report = refined(report, self.narrator.files, started, step, self.specs[step])

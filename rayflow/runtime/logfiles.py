@@ -29,12 +29,12 @@ class LogFiles:
             return os.path.join(self.scratch, "logs", *f"{name}.{stream}".split("/"))
         return path
 
-    def keep(self, name: str, streams: Sequence[str] = STREAMS, paths: Sequence[str | None] = ()) -> None:
+    def keep(self, name: str, paths: Sequence[str | None] = ()) -> None:
         """Puts what was printed into the bucket: at the end of a batch by the worker, and by the driver when the worker died.
         Output is worth less than the run: where the bucket does not answer, the commit that follows says so."""
         if self.store.local_path(self.layout.record) is not None:
             return
-        for stream, path in zip(streams, paths or [self.path(name, stream) for stream in streams], strict=True):
+        for stream, path in zip(STREAMS, paths or [self.path(name, stream) for stream in STREAMS], strict=True):
             with contextlib.suppress(OSError, StoreFault):
                 content = _content(path)
                 if content:

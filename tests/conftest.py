@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -65,3 +66,21 @@ def s3_endpoint() -> Iterator[str]:
     yield url
     process.terminate()
     process.wait(10)
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Makes a bucket, tells this process and those that it starts how to get there (by `endpoint`, or directly); returns a root in it."""
+
+    def make(endpoint: str = s3_endpoint) -> str:
+        import s3fs
+
+        settings = {"ACCESS_KEY_ID": "testing", "SECRET_ACCESS_KEY": "testing", "DEFAULT_REGION": "us-east-1", "ENDPOINT_URL": endpoint}
+        for name, value in settings.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        s3fs.S3FileSystem.clear_instance_cache()  # which is not asked for the endpoint of now
+        name = f"b{uuid.uuid4().hex[:20]}"
+        s3fs.S3FileSystem(skip_instance_cache=True, endpoint_url=s3_endpoint).mkdir(name)
+        return f"s3://{name}/root"
+
+    return make

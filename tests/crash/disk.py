@@ -146,25 +146,16 @@ def recorded(fails: Callable[[int, Op], None] | None = None, after: Sequence[Op]
 
 
 def failing(number: int, code: int, *, for_ever: bool) -> Callable[[int, Op], None]:
-    """The operation of that number fails, or all from there on."""
+    """The operation of that number fails; with `for_ever` all from there on."""
+    is_over = False
 
     def fails(at: int, op: Op) -> None:
-        if at == number or (for_ever and at > number):
+        nonlocal is_over
+        if at >= number and not is_over:
+            is_over = not for_ever
             raise OSError(code, os.strerror(code), op.path)
 
-    return failing_once(fails, number) if not for_ever else fails
-
-
-def failing_once(fails: Callable[[int, Op], None], number: int) -> Callable[[int, Op], None]:
-    done = False
-
-    def once(at: int, op: Op) -> None:
-        nonlocal done
-        if not done and at == number:
-            done = True
-            fails(at, op)
-
-    return once
+    return fails
 
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.ETIMEDOUT)

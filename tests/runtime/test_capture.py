@@ -7,10 +7,8 @@ import io
 import json
 import subprocess
 import sys
-import uuid
 
 import pytest
-import s3fs
 
 from rayflow.model.layout import RunLayout
 from rayflow.runtime.capture import MARK, TRUNCATED, Copied
@@ -166,28 +164,19 @@ def test_a_copy_is_cut_at_the_cap_and_the_terminal_is_not(store, terminal):
 
 
 @pytest.fixture
-def bucket(s3_endpoint, monkeypatch, tmp_path):
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "testing"),
-        ("AWS_SECRET_ACCESS_KEY", "testing"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", s3_endpoint),
-        ("TMPDIR", str(tmp_path)),
-    ):
-        monkeypatch.setenv(name, value)
-    name = f"b{uuid.uuid4().hex[:20]}"
-    s3fs.S3FileSystem(endpoint_url=s3_endpoint, skip_instance_cache=True).mkdir(name)
-    return open_root(f"s3://{name}/root", create=True)
+def bucket_store(bucket, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return open_root(bucket(), create=True)
 
 
-def test_on_a_bucket_output_is_stored_at_the_end_of_a_batch_and_no_file_stays_behind(bucket, tmp_path):
-    assert captured(bucket, "attempt(lambda: print('there')); attempt(lambda: None)") == [("there\n", ""), ("", "")]
+def test_on_a_bucket_output_is_stored_at_the_end_of_a_batch_and_no_file_stays_behind(bucket_store, tmp_path):
+    assert captured(bucket_store, "attempt(lambda: print('there')); attempt(lambda: None)") == [("there\n", ""), ("", "")]
 
     assert list(tmp_path.iterdir()) == []
-    assert len(list(bucket.list("F/runs/1/logs"))) == 2  # out, and when its lines were printed
+    assert len(list(bucket_store.list("F/runs/1/logs"))) == 2  # out, and when its lines were printed
 
 
-def test_on_a_bucket_nothing_is_stored_of_who_prints_nothing(bucket):
-    assert captured(bucket, "attempt(lambda: None)") == [("", "")]
+def test_on_a_bucket_nothing_is_stored_of_who_prints_nothing(bucket_store):
+    assert captured(bucket_store, "attempt(lambda: None)") == [("", "")]
 
-    assert list(bucket.list("F")) == []
+    assert list(bucket_store.list("F")) == []

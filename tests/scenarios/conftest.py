@@ -9,7 +9,6 @@ one request in ten. `just nightly` does both.
 from __future__ import annotations
 
 import os
-import uuid
 
 import pytest
 
@@ -47,28 +46,6 @@ def flaky_endpoint(s3_endpoint):
     """The S3 on loopback, behind a network that fails one request in ten."""
     with proxied(s3_endpoint, one_in(10)) as proxy:
         yield proxy.url
-
-
-@pytest.fixture
-def bucket(request, s3_endpoint, monkeypatch):
-    """Makes a bucket, tells this process and those that it starts how to get there, and returns its URL. By `endpoint`, or directly."""
-
-    def make(endpoint=s3_endpoint):
-        import s3fs
-
-        for name, value in (
-            ("AWS_ACCESS_KEY_ID", "testing"),
-            ("AWS_SECRET_ACCESS_KEY", "testing"),
-            ("AWS_DEFAULT_REGION", "us-east-1"),
-            ("AWS_ENDPOINT_URL", endpoint),
-        ):
-            monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()  # which is not asked for the endpoint of now
-        name = f"b{uuid.uuid4().hex[:20]}"
-        s3fs.S3FileSystem(skip_instance_cache=True, endpoint_url=s3_endpoint).mkdir(name)
-        return f"s3://{name}/root"
-
-    return make
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from rayflow.runtime.notices import TaskDone
 from rayflow.store import open_root
 from scenarios.conftest import by_address
+from scenarios.flows import attempts
 from scenarios.flows import bucket as bucket_flows
 from tests.flaky_http import one_in, proxied
 
@@ -89,7 +91,9 @@ def test_storage_options_of_fsspec_are_used_and_recorded_nowhere(on_s3, bucket, 
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "canary-key"}
     options = {"endpoint_url": counted.url, "s3_additional_kwargs": encryption}
-    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+    conf: dict[str, object] = {}
+    fsspec.config.set_conf_env(conf, {"FSSPEC_S3": json.dumps(options)})  # as it does when a program begins
+    monkeypatch.setitem(fsspec.config.conf, "s3", conf["s3"])
 
     played = on_s3(bucket_flows.Handed, numbers=10)
 
@@ -123,3 +127,25 @@ def test_one_request_in_four_may_fail(on_s3, bucket, s3_endpoint):
 
         assert (first.data.total, second.data.sums) == (sum(number**2 for number in range(500)), {sum(range(1_000_000))})
         assert sum(proxy.done.values()) > 4, proxy.done
+
+
+@pytest.mark.cannot("inline", "what is printed is stored before the rows are told")
+def test_output_that_is_slow_to_arrive_is_waited_for(on_s3, bucket, s3_endpoint):
+    def logs_are_slow(method, path):
+        return "slow" if method == "PUT" and "/logs/" in path else None
+
+    with proxied(s3_endpoint, logs_are_slow) as proxy:
+        on_s3.root = bucket(proxy.url)
+
+        played = on_s3(bucket_flows.Many, splits=3)
+
+        assert proxy.done["slow"] >= 2
+        assert played.run["end"].task.stdout == "the end\n"
+
+
+@pytest.mark.cannot("inline", "a segmentation fault ends the test itself")
+def test_the_last_words_of_a_dead_worker_are_kept_and_name_the_line(on_s3):
+    played = on_s3(attempts.AlwaysFails, how="segfault", fails=True)
+
+    assert "attempts.py:" in played.failure.message
+    assert "last words\n" in played.run["start"].task.stdout

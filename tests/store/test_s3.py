@@ -1,10 +1,7 @@
 """The store on S3 over real HTTP: moto's server, where it is installed (`pip install moto[server]`)."""
 
-import uuid
-
 import numpy as np
 import pytest
-import s3fs
 
 from rayflow.model.errors import StoreFault
 from rayflow.store.blobs import Blobs
@@ -13,18 +10,8 @@ from rayflow.testing.store_contract import StoreContract
 
 
 @pytest.fixture
-def options(s3_endpoint, monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return {"endpoint_url": s3_endpoint}
-
-
-@pytest.fixture
-def store(options):
-    bucket = f"b{uuid.uuid4().hex[:20]}"
-    s3fs.S3FileSystem(**options).mkdir(bucket)
-    return RemoteStore(f"s3://{bucket}/some/root", **options)
+def store(bucket):
+    return RemoteStore(bucket())
 
 
 class TestS3(StoreContract):
@@ -49,12 +36,12 @@ def test_a_large_blob_is_read_by_parallel_ranges(store):
     assert np.array_equal(blobs.load(artifact, "array"), array)
 
 
-def test_a_bucket_that_is_not_there_is_named(options):
+def test_a_bucket_that_is_not_there_is_named(store):
     with pytest.raises(StoreFault, match="no-such-bucket"):
-        RemoteStore("s3://no-such-bucket/root", deadline_s=2, **options).write("x", [b"."])
+        RemoteStore("s3://no-such-bucket/root", deadline_s=2).write("x", [b"."])
 
 
-def test_an_endpoint_that_does_not_answer_is_a_retryable_fault_within_the_deadline(options):
+def test_an_endpoint_that_does_not_answer_is_a_retryable_fault_within_the_deadline(store):
     store = RemoteStore("s3://bucket/root", deadline_s=1, endpoint_url="http://127.0.0.1:9")
 
     with pytest.raises(StoreFault, match="It was retried") as caught:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from rayflow.catalog.reading import open_run
 from rayflow.client import open_pathspec
 from rayflow.flow.definition import define
+from rayflow.model.records import Segment
 from rayflow.runtime.launch import Settings, resume_flow, run_flow
 from rayflow.runtime.notices import Notice, Warned
 from rayflow.store import open_root
@@ -53,6 +55,10 @@ class Garden:
         """Every file under the root, with its size."""
         top = self.path / place
         return {str(path.relative_to(self.path)): path.stat().st_size for path in top.rglob("*") if path.is_file()}
+
+    def segments(self, run_id: str) -> list[Segment]:
+        """What is committed of a run."""
+        return list(open_run(self.store, "Grown", run_id).view.segments())
 
     def values(self, run_id: str) -> dict[str, Any]:
         """Every value of a run, read by the client."""

@@ -105,6 +105,15 @@ def test_gc_shows_first_and_removes_when_it_is_told_to(garden: Garden):
     assert typed(garden, "gc", "--older-than", "1d") == (0, "0 objects of 0 bytes would be removed.\n", "")
 
 
+def test_gc_of_what_is_not_there_says_so(garden: Garden):
+    code, _, err = typed(garden, "gc")
+    assert code == 1 and "no rayflow root" in err
+
+    garden.run()
+    code, _, err = typed(garden, "gc", "--flow", "Groan")
+    assert code == 1 and "no flow 'Groan'" in err
+
+
 @pytest.mark.parametrize("age", ["", "soon", "-3d", "3", "3 y"])
 def test_an_age_that_is_none_is_refused_with_the_forms_that_are(garden: Garden, age: str):
     garden.run()

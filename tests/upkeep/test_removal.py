@@ -12,7 +12,7 @@ import pytest
 from rayflow.catalog.index import runs_of
 from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreFault, UserError
 from rayflow.store.local import LocalStore
-from rayflow.upkeep import plan_gc, plan_rm, verify_run
+from rayflow.upkeep import plan_gc, plan_rm, removal, verify_run
 from tests.upkeep.conftest import DAY_US, Garden
 
 
@@ -114,6 +114,37 @@ def test_a_removed_run_is_not_resumed_although_some_of_it_is_there(garden: Garde
         garden.resume(origin)
 
 
+def test_a_run_that_is_being_removed_at_that_moment_is_not_resumed(garden: Garden):
+    origin = garden.run(breaks="join")
+    before = [entry.run_id for entry in runs_of(garden.store, "Grown")]
+    (garden.path / "Grown" / "runs" / origin / "removed.json").write_text("{}")
+
+    with pytest.raises(RayflowNotFound, match="is being removed"):
+        garden.resume(origin)
+
+    assert [entry.run_id for entry in runs_of(garden.store, "Grown")] == before
+
+
+def test_a_resume_that_begins_while_its_origin_is_marked_keeps_it(garden: Garden, later: int, monkeypatch: pytest.MonkeyPatch):
+    origin = garden.run(breaks="join")
+    before = garden.files(f"Grown/runs/{origin}")
+    real, begun = removal._needed, []
+
+    def needed(store, flow, wanted):
+        found = real(store, flow, wanted)
+        if not begun:
+            begun.append(garden.resume(origin))  # after the first look, and before the mark
+        return found
+
+    monkeypatch.setattr(removal, "_needed", needed)
+
+    found = plan_rm(garden.store, [("Grown", origin)], now_us=later, deletes=True)
+
+    assert found.runs == []
+    assert any(begun[0] in text for text in found.kept)
+    assert garden.files(f"Grown/runs/{origin}").keys() >= before.keys()
+
+
 def test_a_run_that_an_unfinished_run_continues_is_kept_and_both_go_together(garden: Garden, later: int):
     origin = garden.run(breaks="join")
     second = garden.resume(origin)
@@ -128,6 +159,16 @@ def test_a_run_that_an_unfinished_run_continues_is_kept_and_both_go_together(gar
 
     plan_rm(garden.store, [("Grown", run) for run in (origin, second, third)], now_us=later, deletes=True)
     assert garden.files("Grown") == {}
+
+
+def test_of_runs_of_several_flows_none_is_removed_where_one_may_not_be(garden: Garden, later: int):
+    run_id = garden.run()
+    before = garden.files()
+
+    with pytest.raises(RayflowNotFound, match="Other/123"):
+        plan_rm(garden.store, [("Grown", run_id), ("Other", "123")], now_us=later, deletes=True)
+
+    assert garden.files() == before
 
 
 def test_a_run_in_progress_is_neither_removed_nor_old(garden: Garden, later: int):

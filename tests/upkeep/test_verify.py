@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rayflow.model.errors import RayflowNotFound
+from rayflow.model.errors import RayflowNotFound, StoreCorrupt
 from rayflow.upkeep import Verified, verify_run
 from tests.upkeep.conftest import Garden
 
@@ -112,7 +112,7 @@ def test_a_resume_performs_again_what_is_gone_and_what_follows(garden: Garden, m
     assert any("is gone" in text and "work" in text for text in garden.warnings())
     assert verified(garden, resumed).damages == []
     assert garden.values(resumed)["join/0/lengths"] == [40_001] * 4
-    opened = verify_opened(garden, resumed)
+    opened = garden.segments(resumed)
     own = {(segment.step, index) for segment in opened if segment.run == resumed for index in segment.indices}
     assert own == {("work", 2), ("join", 0), ("end", 0)}
 
@@ -127,7 +127,7 @@ def test_a_resume_that_verifies_performs_again_what_was_changed_too(garden: Gard
 
     assert any("is not what was stored" in text for text in garden.warnings())
     assert verified(garden, resumed).damages == []
-    own = {segment.step for segment in verify_opened(garden, resumed) if segment.run == resumed}
+    own = {segment.step for segment in garden.segments(resumed) if segment.run == resumed}
     assert own == {"start", "work", "join", "end"}
 
 
@@ -140,10 +140,17 @@ def test_a_pack_that_is_gone_costs_its_tasks_and_no_others(garden: Garden, monke
     resumed = garden.resume(origin)
 
     assert garden.values(resumed)["join/0/total"] == 12
-    assert "start" not in {segment.step for segment in verify_opened(garden, resumed) if segment.run == resumed}
+    assert "start" not in {segment.step for segment in garden.segments(resumed) if segment.run == resumed}
 
 
-def verify_opened(garden: Garden, run_id: str):
-    from rayflow.catalog.reading import open_run
+@pytest.mark.parametrize("verifies", [False, True])
+def test_a_parameter_that_is_damaged_is_refused_since_no_task_brings_it_back(garden: Garden, verifies: bool):
+    origin = garden.run(breaks="join", salt="p" * 50_000)
+    path = next(path for path in (garden.path / "Grown" / "runs" / origin / "blobs").iterdir() if path.suffix == ".txt")
+    if verifies:
+        path.write_bytes(_flipped(path.read_bytes()))
+    else:
+        path.unlink()
 
-    return list(open_run(garden.store, "Grown", run_id).view.segments())
+    with pytest.raises(StoreCorrupt, match=f"{path.name} .*parameter 'salt'. No task can compute that again: start a new run"):
+        garden.resume(origin, verifies=verifies)

@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rayflow.catalog import takeover
 from rayflow.catalog.journal import JournalReader, JournalWriter, frame, unframe
 from rayflow.catalog.ownership import take_epoch
 from rayflow.catalog.takeover import begin, take_over
 from rayflow.model.errors import RunFenced, StoreCorrupt
 from rayflow.store.local import LocalStore
 from tests.catalog.building import claimed
+from tests.catalog.races import Disk, SteppedStore
 
 KEY = "Deep/runs/1/journal/00000001.jsonl"
 EVENTS = [{"e": "rows", "n": number, "text": "ä \n\x00" * number} for number in range(4)]
@@ -130,6 +132,72 @@ def test_what_a_writer_appended_before_its_successor_looked_is_kept(store):
     take_over(store, layout)
 
     assert read(store, layout) == [1], "durable, though nobody was told"
+
+
+# Found by the schedules of test_races, one in some ten thousand each.
+
+
+def test_a_journal_that_a_replaced_driver_begins_afterwards_is_not_read(store):
+    layout = claimed(store).layout
+    first = begin(store, layout)
+    second = take_over(store, layout)
+
+    with pytest.raises(RunFenced):
+        first.journal.commit([{"e": "rows", "n": 1}])
+    second.journal.commit([{"e": "rows", "n": 2}])
+
+    assert read(store, layout) == [2]
+    take_over(store, layout)
+    assert read(store, layout) == [2]
+
+
+@pytest.fixture(params=[True, False], ids=["disk", "bucket"])
+def both(request):
+    return SteppedStore(Disk(can_append=request.param), lambda: None)
+
+
+@pytest.fixture
+def overtaken(both, monkeypatch):
+    """Of two that take a run over at once the slower one: it has its epoch, and then the other comes and is done with it."""
+    layout = claimed(both).layout
+    begin(both, layout).journal.commit([{"e": "rows", "n": 1}])
+    others = []
+
+    def take_epoch_slowly(store, layout):
+        number = take_epoch(store, layout)
+        if not others:
+            others.append(None)  # that is the one who overtakes
+            others[0] = take_over(store, layout)
+            others[0].journal.commit([{"e": "rows", "n": 2}])
+        return number
+
+    monkeypatch.setattr(takeover, "take_epoch", take_epoch_slowly)
+    return layout, others
+
+
+def test_a_taker_that_is_overtaken_may_not_go_on(both, overtaken):
+    layout, others = overtaken
+
+    with pytest.raises(RunFenced):
+        take_over(both, layout)
+
+    assert read(both, layout) == [1, 2]
+    assert len(others) == 1
+
+
+def test_a_taker_that_is_overtaken_seals_nothing_of_whoever_overtook_it(store):
+    layout = claimed(store).layout
+    begin(store, layout).journal.commit([{"e": "rows", "n": 1}])
+    epoch = take_epoch(store, layout)
+    other = take_over(store, layout)
+    other.journal.commit([{"e": "rows", "n": 2}])
+    slow = JournalWriter(store, layout, epoch)
+    with pytest.raises(RunFenced):
+        slow.commit([{"e": "sealed", "sizes": {layout.journal_file(1): 9_999, layout.journal_file(3): 1}}])
+
+    other.journal.commit([{"e": "rows", "n": 3}])
+
+    assert read(store, layout) == [1, 2, 3]
 
 
 def test_a_torn_tail_is_passed_over_for_ever_once_it_is_sealed(store):

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from rayflow import FlowSpec, step
 from rayflow.catalog.index import runs_of
 from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreFault, UserError
+from rayflow.store import open_root
 from rayflow.store.local import LocalStore
+from rayflow.testing import run_flow
 from rayflow.upkeep import plan_gc, plan_rm, removal, verify_run
 from tests.upkeep.conftest import DAY_US, Garden
 
@@ -254,3 +257,42 @@ def test_a_removal_that_died_anywhere_hides_no_other_run_and_is_finished_by_gc(g
         for run in listed - {resumed}:
             assert copy.values(run), number
     assert not (copy.path / "Grown" / "runs" / plain).exists()
+
+
+class Parted(FlowSpec):
+    """On a bucket what it fans out over lies in parts, which only the list of them names."""
+
+    @step
+    def start(self):
+        self.chunks = [bytes([number]) * 4_000_000 for number in range(3)]
+        self.next(self.work, foreach="chunks")
+
+    @step
+    def work(self):
+        self.first = self.input[0]
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+def test_parts_of_a_sequence_that_only_their_list_names_stay(tmp_path: Path, later: int):
+    root = f"memory://{tmp_path.name}/root"
+    run = run_flow(Parted, root=root)
+    store = open_root(root, create=False)
+    keys = set(store.list(""))
+    assert len([key for key in keys if "/blobs/" in key]) == 3, "the whole, and two parts"
+
+    found = plan_gc(store, now_us=later, deletes=True)
+
+    assert (found.objects, set(store.list(""))) == (0, keys)
+    checked = verify_run(store, "Parted", run.id)
+    assert (checked.damages, checked.objects) == ([], 5)  # and a pack, and the code
+    part = next(key for key in keys if "/blobs/" in key)
+    store.write(part, [b"?"])
+    assert [damage.key for damage in verify_run(store, "Parted", run.id).damages] == [part]

@@ -29,10 +29,10 @@ Rejected. A task object per split (> 1 GB per million). Bitmaps of what is done 
 indices at static joins (60 bytes a task): one byte per index, counted up by `bytes.translate`, is 1 ns a task. Canonical
 nested order of indices (see `rayflow.model`). A second scheduler for resume, as Metaflow has it.
 
-Measured (`benchmarks/scheduler.py`, one core, peak of the whole process 17 to 19 MB): 10,000,000 splits take 301 batches at
-55 us each; 100,000 x 3 nested 312 batches, 1,000 x 10,000 nested 574, at 70 to 76 us; a million splits with alternating arms
-69 ns a task (three steps; the selection of the arms), with a static split in the body 11 ns. A resume of those million with
-a hole in every old batch takes 0.9 to 1.6 s. Random schedules: 7 ms each (`tests/engine`).
+Measured (`benchmarks/scheduler.py`, one core, peak of the whole process 39 MB): 10,000,000 splits take 225 batches at 31 us each;
+100,000 x 3 nested 85 batches at 79 us, 1,000 x 10,000 nested 443 at 41 us; a million splits with alternating arms 178 at 0.7 ms (the
+selection of the arms), with a static split in the body 187 at 57 us. A resume of those million with a hole in every old batch takes 0.9
+to 1.6 s. Random schedules: 7 ms each (`tests/engine`).
 """
 
 from rayflow.engine.plan import Plan, Planned, plan

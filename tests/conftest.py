@@ -78,7 +78,6 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., s
         settings = {"ACCESS_KEY_ID": "testing", "SECRET_ACCESS_KEY": "testing", "DEFAULT_REGION": "us-east-1", "ENDPOINT_URL": endpoint}
         for name, value in settings.items():
             monkeypatch.setenv(f"AWS_{name}", value)
-        s3fs.S3FileSystem.clear_instance_cache()  # which is not asked for the endpoint of now
         name = f"b{uuid.uuid4().hex[:20]}"
         s3fs.S3FileSystem(skip_instance_cache=True, endpoint_url=s3_endpoint).mkdir(name)
         return f"s3://{name}/root"

@@ -223,7 +223,8 @@ def _open(url: str, options: dict[str, Any]) -> tuple[Any, str]:
     import fsspec
 
     try:
-        fs, root = fsspec.core.url_to_fs(url, **options)
+        # An instance of our own: fsspec's cached ones keep the endpoint and the credentials that the environment had when they were made.
+        fs, root = fsspec.core.url_to_fs(url, skip_instance_cache=True, **options)
     except (ValueError, ImportError) as error:
         raise UsageError(
             f"The root {url} cannot be opened: {error}. Give a directory or the URL of a bucket (s3://bucket/path)."

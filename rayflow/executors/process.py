@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rayflow.executors import pipes
-from rayflow.executors.deaths import death_of, failure_of_exit
+from rayflow.executors.deaths import death_of, failure_of_exit, oom_kills
 from rayflow.executors.progress import read_progress
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
@@ -36,6 +36,8 @@ class _Child:
     """The batch whose tasks are all reported, and whose last word is still to come: the child has other work already, or none."""
     left: int = 0
     is_used: bool = False
+    oom_kills: int = field(default_factory=oom_kills)
+    """How many processes the system had killed for want of memory when this one was started."""
 
 
 @dataclass(eq=False)
@@ -108,7 +110,7 @@ class ProcessExecutor:
         for key, _ in ready:
             reports.extend(self._read(key.data))
         if not ready:
-            for child in [child for child in self._children if child.process.poll() is not None]:
+            for child in [child for child in self._children if _is_over(child)]:
                 reports.extend(self._buried(child))  # what it forked holds its pipe open: no end of file will come
         if reports:
             self._assign()
@@ -140,10 +142,7 @@ class ProcessExecutor:
 
     def _buried(self, child: _Child) -> list[Report]:
         """What is to be said of a child that is gone."""
-        try:
-            code: int | None = child.process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            code = None  # user code closed its pipes: it cannot speak any more
+        code, peak_nbytes = _last_of(child)
         _kill(child)
         self._forget(child)
         reports: list[Report] = [] if child.ending is None else [BatchOver(child.ending)]
@@ -155,7 +154,8 @@ class ProcessExecutor:
             lost = Failure(FailureKind.LOST, "The process that was to perform it ended before it began.")
             return [*reports, WorkerDied(batch.id, lost)]
         word = read_progress(started.progress, batch.id) if started and started.progress else None
-        return [*reports, death_of(batch, failure_of_exit(code), word)]
+        failure = failure_of_exit(code, was_memory_out=oom_kills() > child.oom_kills)
+        return [*reports, death_of(batch, failure, word, peak_nbytes)]
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
         for work in [work for work in self._waiting if work.batch.id == batch_id]:
@@ -205,6 +205,34 @@ class ProcessExecutor:
         if child.writing >= 0:
             os.close(child.writing)
         self._children.remove(child)
+
+
+def _is_over(child: _Child) -> bool:
+    """Whether the child has ended; it stays to be waited for."""
+    if child.process.returncode is not None:
+        return True
+    try:
+        return os.waitid(os.P_PID, child.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # who started this program has it ignore SIGCHLD: the system does not keep what ended
+        return True
+
+
+def _last_of(child: _Child) -> tuple[int | None, int]:
+    """Exit code and peak memory of a child that can speak no more; None and 0 where they are not known: it may live on, and user code
+    have closed its pipes."""
+    deadline = time.monotonic() + 1.0
+    while not _is_over(child):
+        if time.monotonic() > deadline:
+            return None, 0
+        time.sleep(0.001)
+    if child.process.returncode is not None:
+        return child.process.returncode, 0
+    try:
+        _, status, usage = os.wait4(child.process.pid, 0)  # what Popen would keep to itself
+    except ChildProcessError:
+        return None, 0
+    child.process.returncode = os.waitstatus_to_exitcode(status)
+    return child.process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _kill(child: _Child) -> None:

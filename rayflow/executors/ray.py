@@ -25,6 +25,7 @@ from rayflow.executors.deaths import death_of
 from rayflow.executors.entry import load_entry, prepare_entry
 from rayflow.executors.local import LocalCluster
 from rayflow.executors.progress import Progress, find_progress, read_progress
+from rayflow.executors.ray_faults import failure_of, peak_in
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
@@ -257,7 +258,7 @@ class RayExecutor:
         except StopIteration:  # without an error too where the task was cancelled in the moment before it began
             return self._ended(flight, Failure(FailureKind.DIED, "Ray ended it without a word."))
         except Exception as fault:  # noqa: BLE001 - Ray raises many unrelated classes; each means that the batch is over
-            return self._ended(flight, _failure_of(fault))
+            return self._ended(flight, failure_of(fault), fault)
         for report in reports:
             if isinstance(report, BatchStarted):
                 flight.started = report
@@ -278,7 +279,7 @@ class RayExecutor:
         flight.offer = None
         return [offer]
 
-    def _ended(self, flight: _Flight, failure: Failure) -> Sequence[Report]:
+    def _ended(self, flight: _Flight, failure: Failure, fault: Exception | None = None) -> Sequence[Report]:
         """The stream of a batch is over: a death, unless all was told before the worker went, or its node."""
         del self._flights[flight.generator]
         if flight.is_over:
@@ -289,7 +290,7 @@ class RayExecutor:
             word = find_progress(self.progress_dir, batch.id)
         elif started is not None and started.node == socket.gethostname() and failure.kind is not FailureKind.LOST:
             word = read_progress(started.progress, batch.id)
-        return [death_of(batch, failure, word)]
+        return [death_of(batch, failure, word, peak_in(fault, started.pid) if fault and started else 0)]
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
         for flight in self._flights.values():
@@ -428,23 +429,3 @@ def _cluster_words() -> Any:
     from ray.experimental import internal_kv
 
     return internal_kv
-
-
-def _failure_of(fault: Exception) -> Failure:
-    from ray import exceptions
-
-    match fault:
-        case exceptions.OutOfMemoryError():
-            return Failure(FailureKind.OUT_OF_MEMORY, "It ran out of memory: Ray ended its process to protect the node.")
-        case exceptions.NodeDiedError() | exceptions.ObjectLostError() | exceptions.ActorUnavailableError():
-            return Failure(FailureKind.LOST, "The node that performed it was lost.")
-        case exceptions.RuntimeEnvSetupError():
-            return Failure(FailureKind.DIED, f"Its environment could not be set up: {fault}")
-        case exceptions.TaskCancelledError():
-            return Failure(FailureKind.DIED, "It was cancelled, and its process was killed.")
-        case exceptions.WorkerCrashedError():
-            return Failure(FailureKind.DIED, "Its process ended before the step was over.")
-        case exceptions.RayTaskError():
-            return Failure(FailureKind.DIED, f"The worker failed outside the step's code: {fault.cause!r}", traceback=str(fault))
-        case _:
-            return Failure(FailureKind.DIED, f"Ray lost it: {type(fault).__name__}: {fault}")

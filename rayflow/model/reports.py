@@ -89,7 +89,8 @@ class BatchOver:
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
     """Said by the executor, for a worker that cannot speak any more. The suspect is of the batch's own step where `suspect_step` is `OWN`,
-    else of the step at that position in the graph, which was performed in the same go, at lap `suspect_lap`."""
+    else of the step at that position in the graph, which was performed in the same go, at lap `suspect_lap`. `peak_nbytes` is the highest
+    resident size of the process, 0 where unknown."""
 
     batch_id: int
     failure: Failure
@@ -98,6 +99,7 @@ class WorkerDied:
     is_exact: bool = False
     suspect_step: int = OWN
     suspect_lap: int = 0
+    peak_nbytes: int = 0
 
 
 Report = BatchStarted | RowsDone | RowOffered | AttemptFailed | BatchOver | WorkerDied

@@ -107,7 +107,9 @@ class Narrator:
         if shown is not None:
             self._say(shown, shown.tail.read_all())
         if report.suspect is None or len(batch.indices) != 1 or started is None:
-            return Row(status=Status.FAILED, attempt=report.suspect_attempt, failure=report.failure) if report.suspect is not None else None
+            if report.suspect is None:
+                return None
+            return Row(status=Status.FAILED, attempt=report.suspect_attempt, peak_nbytes=report.peak_nbytes, failure=report.failure)
         now_us = time.time_ns() // 1000
         begun_us = shown.started_us if shown else now_us
         return Row(
@@ -117,6 +119,7 @@ class Narrator:
             seconds=(now_us - begun_us) / 1e6,
             pid=started.pid,
             node=started.node,
+            peak_nbytes=report.peak_nbytes,
             logs=self._whole_span(started),
             failure=report.failure,
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import linecache
+import math
 import re
 from dataclasses import replace
 
 from rayflow.model.records import Failure, FailureKind, UserFrame
 from rayflow.model.reports import BatchStarted, WorkerDied
-from rayflow.model.spec import StepSpec
+from rayflow.model.spec import Resources, StepSpec
 from rayflow.runtime.deadline import spelled
 from rayflow.runtime.failures import is_users
 from rayflow.runtime.logfiles import LogFiles
@@ -20,7 +21,10 @@ _FATAL = re.compile(r"Fatal Python error: ([^\n]+)")
 
 
 def refined(report: WorkerDied, files: LogFiles, started: BatchStarted | None, step: str, spec: StepSpec) -> WorkerDied:
-    """The report of a death in a task of `step`, its cause named where `faulthandler` wrote it: a hard timeout, a segmentation fault."""
+    """The report of a death in a task of `step`, its cause named where `faulthandler` wrote it (a hard timeout, a
+    segmentation fault), and what to do where memory ran out."""
+    if report.failure.kind is FailureKind.OUT_OF_MEMORY:
+        return replace(report, failure=replace(report.failure, message=report.failure.message + _advice(report.peak_nbytes, spec.resources)))
     text = _last_words(files, started)
     if text.rfind("Timeout (") >= 0 and spec.timeout_s:
         frames = _user_frames(text[text.rfind("Timeout (") :])
@@ -33,6 +37,15 @@ def refined(report: WorkerDied, files: LogFiles, started: BatchStarted | None, s
         message = f"Its process ended by {cause}{_at(frames)}."
         return replace(report, failure=replace(report.failure, message=message, frames=frames))
     return report
+
+
+def _advice(peak_nbytes: int, asked: Resources) -> str:
+    """What to ask for instead: half as much again as it held, or was promised."""
+    least_nbytes = max(peak_nbytes, asked.memory_nbytes or 0)
+    if not least_nbytes:
+        return ""
+    megabytes = math.ceil(1.5 * least_nbytes / 2**20 / 100) * 100
+    return f" Ask for what it needs, so that less runs beside it: @resources(memory={megabytes})."
 
 
 def _last_words(files: LogFiles, started: BatchStarted | None) -> str:

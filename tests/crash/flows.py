@@ -224,3 +224,24 @@ class Winding(FlowSpec):
     @step
     def end(self):
         ran("end")
+
+
+class Hungry(FlowSpec):
+    """Its first attempt takes memory until it is stopped, 4 GB at the most; the next one asks for none."""
+
+    @step
+    def start(self):
+        self.next(self.eat)
+
+    @retry(times=1)
+    @step
+    def eat(self):
+        eaten = []
+        while current.retry_count == 0 and len(eaten) < 80:
+            eaten.append(b"x" * 50_000_000)
+            time.sleep(0.02)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass

@@ -48,6 +48,17 @@ class TestProcess(ExecutorContract):
 
         assert (failure.kind, failure.exit_code, words in failure.message) == (FailureKind.DIED, code, True)
 
+    def test_a_kill_while_the_system_ran_out_of_memory_is_said_to_be_one_of_its(self, stage: Stage, monkeypatch):
+        stage.submit(1, range(1), {0: "sleep 0.05"})
+        stage.until_over(1)
+        monkeypatch.setattr("rayflow.executors.process.oom_kills", lambda: 10**9)
+        stage.submit(2, range(1), {0: "SIGKILL"})
+
+        died = stage.until_over(2)[-1]
+
+        assert (died.failure.kind, died.failure.exit_code) == (FailureKind.OUT_OF_MEMORY, -9)
+        assert 5e6 < died.peak_nbytes < 1e10
+
     def test_no_child_is_left_after_close(self, stage: Stage):
         for batch_id in range(4):
             stage.submit(batch_id, range(1), {0: "fork" if batch_id == 0 else "sleep 0.05"})

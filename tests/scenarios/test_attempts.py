@@ -177,3 +177,12 @@ def _check_neighbours(play, tmp_path, deaths):
     assert [i for i in deadly if starts[i] != 1] == []  # whoever ended a process is charged once, and is not tried again
     assert deadly or set(starts.values()) == {1}  # what a dead worker had not reported yet is performed again, nothing else is
     assert {task.index for task in played.run["work"] if task.successful and task.stdout != f"split {task.index}\n"} == set()
+
+
+@cannot("inline", "the thread would go on in the test's own process")
+def test_a_step_is_over_though_a_child_of_it_and_a_thread_go_on(play):
+    begun = time.monotonic()
+
+    played = play(attempts.LeavesOthersBehind)
+
+    assert (played.data.value, played.run["start"].task.stdout, time.monotonic() - begun < 20) == (1, "over\n", True)

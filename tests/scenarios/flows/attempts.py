@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 
 from rayflow import FlowSpec, Parameter, catch, current, retry, step, timeout
@@ -225,3 +227,18 @@ class OneOfEach(FlowSpec):
     @step
     def end(self):
         pass
+
+
+class LeavesOthersBehind(FlowSpec):
+    """Its first step is over while a process of its own holds its output open, and a thread goes on that a program would wait for."""
+
+    @step
+    def start(self):
+        subprocess.Popen(["sleep", "60"])
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        print("over")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.value = 1

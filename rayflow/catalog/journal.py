@@ -34,8 +34,8 @@ def frame(event: Json, key: str) -> bytes:
     return b"%08x %b\n" % (wire.checksum(text, key), text)
 
 
-def unframe(content: bytes, key: str) -> Iterator[Json]:
-    """The events of a journal file. A torn last line ends it silently; StoreCorrupt for damage before the end.
+def unframe(content: bytes, key: str, offset: int = 0) -> Iterator[Json]:
+    """The events of a journal file, from byte `offset` of it on. A torn last line ends it silently; StoreCorrupt for damage before the end.
 
     So do zeros, which no line has: a machine that stopped may have kept later bytes of a file than it lost. Whatever was acknowledged was
     synced with all that is before it. One zero alone is a flipped bit.
@@ -49,7 +49,7 @@ def unframe(content: bytes, key: str) -> Iterator[Json]:
             if _UNWRITTEN in line:
                 return
             if end >= 0 and content.find(b"\n", end + 1) >= 0 and _any_valid_after(content, end + 1, key):
-                raise StoreCorrupt(f"The journal '{key}' is damaged at byte {start}: the line's checksum does not match.", key)
+                raise StoreCorrupt(f"The journal '{key}' is damaged at byte {offset + start}: the line's checksum does not match.", key)
             return
         yield event
         start = end + 1
@@ -93,7 +93,7 @@ class JournalReader:
         for key, content in contents.items():
             start = self._sizes.get(key, 0)
             added = self._up_to_seal(key, start, content)
-            events.extend(unframe(added, key))
+            events.extend(unframe(added, key, start))
             self._sizes[key] = start + added.rfind(b"\n") + 1
         return events
 

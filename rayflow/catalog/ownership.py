@@ -92,7 +92,7 @@ def _process_state(pid: int) -> tuple[int, str]:
 def first_epoch(store: Store, layout: RunLayout) -> int:
     """Becomes the first writer of a run whose id this process claimed; RunFenced when somebody took it for dead before that."""
     try:
-        store.write(layout.epoch(1), [wire.dumps(this_process().to_json())], only_new=True)
+        store.write(layout.epoch(1), [_signed()], only_new=True)
     except StoreExists as fault:
         raise RunFenced(f"Run {layout.run} was taken over by {owner_of(store, layout)} before it began.") from fault
     return 1
@@ -100,7 +100,7 @@ def first_epoch(store: Store, layout: RunLayout) -> int:
 
 def take_epoch(store: Store, layout: RunLayout) -> int:
     """Becomes the next writer of the run; returns the epoch's number."""
-    text = wire.dumps(this_process().to_json())
+    text = _signed()
     number = last_epoch(store, layout)
     while True:
         number += 1
@@ -109,6 +109,11 @@ def take_epoch(store: Store, layout: RunLayout) -> int:
         except StoreExists:
             continue
         return number
+
+
+def _signed() -> bytes:
+    """What a writer puts into its epoch. Two threads of a process are two writers: each must know its own (see `rayflow.store.remote`)."""
+    return wire.dumps({**this_process().to_json(), "nonce": os.urandom(8).hex()})
 
 
 def last_epoch(store: Store, layout: RunLayout) -> int:

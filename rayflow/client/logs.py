@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from rayflow.catalog.run import read_run
 from rayflow.client.attempts import Attempt
 from rayflow.model.errors import StoreMissing, UserError
 from rayflow.model.layout import RunLayout
@@ -42,12 +43,13 @@ class LogRange:
         return self.end - self.begin if self.end is not None else len(self.read())
 
     def read(self) -> bytes:
-        """The bytes; none where the log is gone, or not written yet."""
+        """The bytes; none where the log is gone, or not written yet. RayflowNotFound where the whole run is gone."""
         if self.end is not None and self.end <= self.begin:
             return b""
         try:
             return self.store.read(self.layout.log(self.name, self.stream), self.begin, self.end)
         except StoreMissing:
+            read_run(self.store, self.layout.flow, self.layout.run)
             return b""
 
     def text(self) -> str:

@@ -2,11 +2,12 @@
 
 An ended run is read once, and its end record compared when the user names the run again (a re-attached run goes on). A live
 run's journal is read on from where the last look ended, at most every 0.1 s (a bucket: 1 s) for the same object, and always
-when the user names the run anew.
+when the user names the run anew. Each thread has runs open of its own, so that any may use any object at any time.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ _MAX_SEQUENCES = 4
 
 
 class RunHandle:
-    """One run, read as far as was asked: its record first, what is committed later."""
+    """One run, read as far as was asked: its record first, what is committed later. One thread's own."""
 
     def __init__(self, store: Store, flow: str, run_id: str) -> None:
         self.store = store
@@ -117,12 +118,19 @@ class RunHandle:
         return stored_ending(self.store, self.layout) or b""
 
 
+class _OpenRuns(threading.local):
+    """The runs that one thread has open."""
+
+    def __init__(self) -> None:
+        self.handles: OrderedDict[tuple[str, str], RunHandle] = OrderedDict()
+
+
 class Root:
     """One root, for reading."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._runs: OrderedDict[tuple[str, str], RunHandle] = OrderedDict()
+        self._open = _OpenRuns()
 
     @property
     def url(self) -> str:
@@ -130,19 +138,19 @@ class Root:
 
     def run(self, flow: str, run_id: str) -> RunHandle:
         """The run's handle: the one that is open already, if there is one. Touches nothing; `UnsafeName` for what cannot be a name."""
-        key = (flow, run_id)
-        handle = self._runs.get(key)
+        key, handles = (flow, run_id), self._open.handles
+        handle = handles.get(key)
         if handle is None:
-            handle = self._runs[key] = RunHandle(self.store, flow, run_id)
-            if len(self._runs) > _MAX_RUNS:
-                self._runs.popitem(last=False)
+            handle = handles[key] = RunHandle(self.store, flow, run_id)
+            if len(handles) > _MAX_RUNS:
+                handles.popitem(last=False)
         else:
-            self._runs.move_to_end(key)
+            handles.move_to_end(key)
         return handle
 
     def forget(self, flow: str, run_id: str) -> None:
         """Drops what was read of a run that turned out not to be there."""
-        self._runs.pop((flow, run_id), None)
+        self._open.handles.pop((flow, run_id), None)
 
     def runs(self, flow: str) -> Iterator[IndexEntry]:
         """The runs of a flow, newest first, lazily."""

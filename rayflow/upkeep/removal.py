@@ -206,8 +206,9 @@ class _Sweep:
             self._unmark_removed()
             return
         self._found.runs += [f"{self._flow}/{run}" for run in sorted(self._removed)]
+        self._take_names(removed, files)
         for run in sorted(removed):
-            self._take_run(RunLayout(self._flow, run), files.get(run, []), marked)
+            self._take_rest(RunLayout(self._flow, run), files.get(run, []), marked)
         if is_of_all:
             for run in sorted(self._succeeded):
                 root = RunLayout(self._flow, run).root
@@ -275,14 +276,19 @@ class _Sweep:
         for run in self._removed if self._deletes else ():
             self._store.delete(RunLayout(self._flow, run).removed)
 
-    def _take_run(self, layout: RunLayout, entries: Sequence[Entry], marked: set[str]) -> None:
-        """Its names first, so that nobody finds it any more; the mark last, once nothing is left."""
-        self._fence(layout)
-        index = FlowLayout(self._flow).index
-        self._take(each for each in self._store.entries(index) if each.key.rpartition("/")[2].split(".")[1:2] == [layout.run])
-        rest = [each for each in entries if each.key not in marked and each.key != layout.removed]
-        rest.sort(key=lambda each: each.key != layout.record)
-        self._take(rest)
+    def _take_names(self, removed: set[str], files: dict[str, list[Entry]]) -> None:
+        """Of all of them before anything else, so that nobody finds one of which a part is gone already: a run may need what is another's."""
+        for run in sorted(removed):
+            self._fence(RunLayout(self._flow, run))
+        named = self._store.entries(FlowLayout(self._flow).index) if removed else ()
+        self._take(each for each in named if removed.intersection(each.key.rpartition("/")[2].split(".")[1:2]))
+        for run in sorted(removed):
+            record = RunLayout(self._flow, run).record
+            self._take(each for each in files.get(run, []) if each.key == record)
+
+    def _take_rest(self, layout: RunLayout, entries: Sequence[Entry], marked: set[str]) -> None:
+        """What is left of a run, as far as nobody needs it; its mark last, once there is nothing."""
+        self._take(each for each in entries if each.key not in marked and each.key not in (layout.removed, layout.record))
         if any(each.key in marked for each in entries):
             return
         if self._deletes:

@@ -123,6 +123,7 @@ class Wide(FlowSpec):
     @step
     def work(self):
         ran("work", self.input)
+        print("split", self.input)
         if breaks(f"work-{self.input}"):
             raise RuntimeError(f"work-{self.input} was told to fail")
         time.sleep(self.pause_s)

@@ -18,8 +18,13 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """No test joins the cluster that its user keeps."""
+    """No test joins the cluster that its user keeps, or reads or writes their cache."""
     os.environ["RAYFLOW_STATE_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-state-{os.getpid()}")
+    os.environ["RAYFLOW_CACHE"] = os.path.join(tempfile.gettempdir(), f"rayflow-cache-{os.getpid()}")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["RAYFLOW_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

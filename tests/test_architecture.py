@@ -33,6 +33,7 @@ UPWARD = ("rayflow.flow.flowspec", "rayflow.cli.main")
 """`MyFlow()` at the end of a script is its command line: the one import that points up."""
 
 MAY_TOUCH_THE_ENVIRONMENT = {
+    "rayflow/client/roots.py": "where values from buckets are kept: a notebook has no command line",
     "rayflow/client/session.py": "the root and the user that a notebook means when it names none",
     "rayflow/runtime/assembly.py": "the launcher's environment, sent to the workers of its own machine",
     "rayflow/runtime/session.py": "a worker takes on the launcher's environment",

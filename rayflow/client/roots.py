@@ -7,6 +7,7 @@ when the user names the run anew. Each thread has runs open of its own, so that 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -19,6 +20,7 @@ from rayflow.catalog.ownership import is_alive
 from rayflow.catalog.reading import OpenedRun, opened_run, stored_ending
 from rayflow.catalog.run import RunRecord, read_run
 from rayflow.catalog.view import RunView
+from rayflow.client.cache import cached
 from rayflow.client.lineage import Lineage
 from rayflow.client.reader import StoreReader
 from rayflow.model.errors import StoreMissing
@@ -54,7 +56,7 @@ class RunHandle:
 
     @cached_property
     def reader(self) -> StoreReader:
-        return StoreReader(self.store, self.layout.flow, self.layout.run)
+        return StoreReader(cached(self.store, os.environ), self.layout.flow, self.layout.run)
 
     @property
     def opened(self) -> OpenedRun:

@@ -64,7 +64,7 @@ def contend(url: str, me: int, rounds: int, start: multiprocessing.Barrier, resu
 
 @pytest.mark.parametrize(
     ("kind", "rounds"),
-    [("disk", 200), ("bucket", 10), pytest.param("bucket", 200, marks=pytest.mark.nightly)],
+    [("disk", 200), ("bucket", 4), pytest.param("bucket", 200, marks=pytest.mark.nightly)],
 )
 def test_of_eight_processes_that_want_one_thing_one_gets_it(request, tmp_path, kind, rounds):
     url = str(tmp_path / "root") if kind == "disk" else request.getfixturevalue("atomic_bucket")

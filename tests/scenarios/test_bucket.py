@@ -84,6 +84,23 @@ def test_ten_thousand_small_splits_are_few_objects_and_the_newest_run_is_read_in
     assert len(counted.requests) <= 5, "\n".join(f"{request.method} {request.path}" for request in counted.requests)
 
 
+@pytest.mark.cannot("process", "the client is the same")
+@pytest.mark.cannot("ray", "the client is the same")
+def test_what_a_client_has_read_the_next_one_reads_from_its_own_disk(on_s3, bucket, counted, tmp_path):
+    on_s3.root = bucket(counted.url)
+    on_s3(bucket_flows.Handed, numbers=1_000_000)
+    code = "from rayflow import Flow, namespace; namespace(None); run = Flow('Handed').latest_run; print(run['start'].task.data.big[-1])"
+    environment = {**os.environ, "RAYFLOW_ROOT": on_s3.root, "RAYFLOW_CACHE": str(tmp_path / "cache")}
+
+    fetched = []
+    for _ in range(2):
+        counted.forget()
+        told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+        assert told == "999999\n"
+        fetched.append(sum("/blobs/" in request.path or "/packs/" in request.path for request in counted.requests))
+    assert (fetched[0] > 0, fetched[1]) == (True, 0)
+
+
 @pytest.mark.cannot("process", "the store is the same")
 @pytest.mark.cannot("ray", "the store is the same")
 def test_storage_options_of_fsspec_are_used_and_recorded_nowhere(on_s3, bucket, counted, monkeypatch):

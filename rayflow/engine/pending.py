@@ -13,11 +13,13 @@ from rayflow.model.records import Failure
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What tasks have in common that may share a batch. (Not the attempt: a batch lists the exceptions.)"""
+    """What tasks have in common that may share a batch. (Not the attempt: a batch lists the exceptions.) `is_repair`: they were done,
+    their data is lost, and nothing else changed; what follows from them may be there."""
 
     parent: str | None
     lap: int
     why: str
+    is_repair: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ class Reservations:
         self._bodies = {node.name: len(graph.body(node.name)) for node in graph if node.is_foreach}
         self._next_base = dict.fromkeys(self._bodies, 0)
         self._next_id = len(graph.body(ROOT_SPACE)) + 1
+        self._lost: list[Fanout] = []
+
+    def restore(self, fanout: Fanout) -> None:
+        """As `adopt`; and who fans out in the same way again gets the same ranges, of which much may be done."""
+        self.adopt(fanout)
+        self._lost.append(fanout)
 
     def adopt(self, fanout: Fanout) -> None:
         """Keeps the ranges of a fan-out of another run, or of this one before it was re-attached."""
@@ -28,7 +34,10 @@ class Reservations:
         self._next_id = max(self._next_id, fanout.first_id + self._bodies[fanout.step] * fanout.total)
 
     def reserve(self, step: str, parents: IndexSet, counts: Sequence[int]) -> Fanout:
-        """A new fan-out of `parents` of foreach step `step`, with `counts[k]` splits of the k-th."""
+        """A fan-out of `parents` of foreach step `step`, with `counts[k]` splits of the k-th: a new one, or the one that was lost."""
+        for lost in self._lost:
+            if lost.step == step and lost.parents == parents and all(lost.count_at(k) == count for k, count in enumerate(counts)):
+                return lost
         fanout = Fanout(step, self._next_base[step], parents, counts_from(counts), self._next_id)
         self.adopt(fanout)
         return fanout

@@ -31,7 +31,7 @@ from rayflow.model.events import (
     Ticked,
 )
 from rayflow.model.graph import Graph
-from rayflow.model.indexes import Fanout, IndexSet, Lane
+from rayflow.model.indexes import EMPTY, Fanout, IndexSet, Lane
 from rayflow.model.records import Outcome, Segment
 from rayflow.model.spec import StepSpec
 
@@ -43,7 +43,8 @@ class Scheduler(Setbacks, Speculation):
 
     `reusable` are committed segments of the origin, or of this very run when it is re-attached; a task is taken over
     from them only if all its inputs were, and never in the steps `rerun`. `committed` are segments of this very run where
-    it is a resume that is re-attached: they count as done without a command, whatever `rerun` says.
+    it is a resume that is re-attached: they count as done without a command, whatever `rerun` says. `lost` are those of the origin whose
+    data is damaged: they are performed again, and where they come out as they were, what follows from them is taken over all the same.
     `grace_s` is how long a batch may take to end after it was asked to.
 
     Events about a batch that is over, and tasks that were named before, are ignored: a task is done once. After `Finish`
@@ -58,6 +59,7 @@ class Scheduler(Setbacks, Speculation):
         reusable: Iterable[Segment] = (),
         committed: Iterable[Segment] = (),
         rerun: frozenset[str] = frozenset(),
+        lost: Iterable[Segment] = (),
         is_resume: bool = False,
         max_workers: int | None = None,
         grace_s: float = 5.0,
@@ -77,6 +79,7 @@ class Scheduler(Setbacks, Speculation):
         self.capacity = CapacityChanged(default=1, by_step={})
         self._origin = Known(reusable)
         self._own = Known(committed)
+        self._lost = Known(lost)
         self._origin_runs = {segment.run for segment in self._origin.segments}
         self._reservations = Reservations(graph)
         self._rerun = rerun
@@ -95,6 +98,9 @@ class Scheduler(Setbacks, Speculation):
         for segment in (*self._own.segments, *self._origin.segments):
             if segment.fanout is not None:
                 self._reservations.adopt(segment.fanout)
+        for segment in self._lost.segments:
+            if segment.fanout is not None:
+                self._reservations.restore(segment.fanout)
         self._settle([self.frontier.start()])
         return self._decide(now)
 
@@ -199,7 +205,11 @@ class Scheduler(Setbacks, Speculation):
                 self._enqueue(task, part.indices, refusal)
         is_gap = self._is_resume and task.freshness is None
         for indices in unknown:
-            self._enqueue(task, indices, "not done in the origin" if is_gap else "ready")
+            lost, never = self._lost.split(task.step, task.lap, indices) if is_gap and task.step not in self._rerun else ([], [indices])
+            for part in lost:
+                self._enqueue(task, part.indices, "its data is damaged", is_repair=True)
+            for others in never:
+                self._enqueue(task, others, "not done in the origin" if is_gap else "ready")
         return reused
 
     def _refusal(self, task: Ready, segment: Segment) -> str | None:
@@ -208,8 +218,8 @@ class Scheduler(Setbacks, Speculation):
             return f"step {task.step!r} is to be re-run"
         return task.freshness or misfit(self.graph[task.step], segment)
 
-    def _enqueue(self, task: Ready, indices: IndexSet, why: str) -> None:
-        self.states[task.step].queue.put(indices, Kind(task.parent, task.lap, why), self._next_turn)
+    def _enqueue(self, task: Ready, indices: IndexSet, why: str, *, is_repair: bool = False) -> None:
+        self.states[task.step].queue.put(indices, Kind(task.parent, task.lap, why, is_repair), self._next_turn)
         self._waiting.add(task.step)
         self._next_turn += 1
 
@@ -236,7 +246,10 @@ class Scheduler(Setbacks, Speculation):
             self._note_pace(flight, len(segment.indices), event.spent_s, event.slowest_s)
         if segment.fanout is not None:
             self._reservations.adopt(segment.fanout)
-        self._settle(self._advance(Part(segment, done), is_fresh=True), flight)
+        unchanged = done.intersection(event.unchanged) if flight.is_repair and lane == flight.batch.lane else EMPTY
+        for indices, is_fresh in ((done.difference(unchanged), True), (unchanged, False)):
+            if indices:
+                self._settle(self._advance(Part(segment, indices), is_fresh), flight)
 
     def _note_pace(self, flight: Flight, count: int, spent_s: float, slowest_s: float) -> None:
         state = self.states[flight.batch.step]
@@ -374,10 +387,10 @@ class Scheduler(Setbacks, Speculation):
         if not len(state.queue):
             self._waiting.discard(name)
         kind, attempts = chunk.kind, state.attempts(chunk.indices, chunk.kind.lap)
-        may_go_on = not chunk.is_apart and self._may_go_on(state)
+        may_go_on = not (chunk.is_apart or kind.is_repair) and self._may_go_on(state)
         batch = Batch(self._next_batch, name, chunk.indices, kind.lap, kind.parent, attempts, chunk.fallback_for, may_go_on)
         self._next_batch += 1
-        self.flights[batch.id] = Flight(batch, {batch.lane: chunk.indices})
+        self.flights[batch.id] = Flight(batch, {batch.lane: chunk.indices}, is_repair=kind.is_repair)
         state.batches += 1
         self._busy += 1
         state.running += len(chunk.indices)

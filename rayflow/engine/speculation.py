@@ -43,7 +43,7 @@ class Speculation:
     def _offered(self, event: Offered) -> None:
         """Launches what follows, where that is one lone task which waits for nothing else, and a slot is free."""
         flight = self.flights.get(event.batch_id)
-        if flight is None or flight.is_freed or self.ending is not None or event.batch_id in self.ahead:
+        if flight is None or flight.is_freed or flight.is_repair or self.ending is not None or event.batch_id in self.ahead:
             return
         lane = self._lane_after(flight.batch.lane, event.target)
         indices = flight.batch.indices

@@ -90,11 +90,12 @@ class StepState:
 @dataclass(slots=True)
 class Flight:
     """A batch in flight. `open` are those of its tasks that no event has named yet, by lane: its own, and those into which a batch that
-    goes on grew. `is_freed` once its slot is free again."""
+    goes on grew. `is_freed` once its slot is free again. `is_repair`: see `Kind`."""
 
     batch: Batch
     open: dict[Lane, IndexSet]
     is_freed: bool = False
+    is_repair: bool = False
 
     @property
     def count(self) -> int:

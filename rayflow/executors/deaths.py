@@ -48,7 +48,7 @@ def failure_of_exit(code: int | None, *, was_memory_out: bool = False) -> Failur
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory: in this process's cgroup, else on this machine; 0 where nothing tells."""
+    """How many processes the kernel has killed for want of memory: in this process's cgroup, else here; 0 where nothing tells."""
     for path in _oom_counters():
         with contextlib.suppress(OSError, ValueError), open(path) as file:
             counts = dict(line.split(maxsplit=1) for line in file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rayflow.model.indexes import Lane
+from rayflow.model.indexes import EMPTY, IndexSet, Lane
 from rayflow.model.records import Failure, Segment
 
 
@@ -13,12 +13,14 @@ from rayflow.model.records import Failure, Segment
 class Completed:
     """These tasks of batch `batch_id` are done, and committed: `segment` says which, where they went, what they opened.
 
-    `spent_s` is what its worker spent on them and on all that it performed after them in one go, the slowest of them `slowest_s`."""
+    `spent_s` is what its worker spent on them and on all that it performed after them in one go, the slowest of them `slowest_s`.
+    `unchanged` are those that stored and did, byte for byte, what they had before their data was damaged."""
 
     batch_id: int
     segment: Segment
     spent_s: float = 0.0
     slowest_s: float = 0.0
+    unchanged: IndexSet = EMPTY
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from rayflow.runtime.crew import Crew
 from rayflow.runtime.holding import Holding, Lendings, with_offered
 from rayflow.runtime.narrator import Narrator
 from rayflow.runtime.obituary import refined
+from rayflow.runtime.repairs import Repairs
 from rayflow.runtime.shared import Assignment, Shared
 
 POLL_S = 0.05
@@ -64,6 +65,7 @@ class Conductor:
     narrator: Narrator
     epoch: int
     specs: dict[str, StepSpec]
+    repairs: Repairs
     is_fenced: Callable[[], bool] = lambda: False
     finish: Finish | None = None
     caught_signal: int | None = None
@@ -316,7 +318,7 @@ class Conductor:
             self.view.add_failed(failed)
         self._announce(committed)
         for event in committed.events:
-            self._tell(event)
+            self._tell(self.repairs.judged(event))
         self._forget_over()
         for batch_id in self.holding.batches:
             if not self.scheduler.is_ahead(batch_id):

@@ -132,8 +132,10 @@ def reusable_of(opened: OpenedRun) -> tuple[tuple[Segment, ...], frozenset[str]]
     return segments, rerun | ({record.resumed_step} if record.resumed_step else set())
 
 
-def intact(opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter, *, is_thorough: bool) -> tuple[Segment, ...]:
-    """Those of the segments, or of their tasks, that can be taken over. What is damaged is told: it is performed again, with what follows.
+def intact(
+    opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter, *, is_thorough: bool
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """Those of the segments, or of their tasks, that can be taken over, and those that are damaged: what is, is told.
 
     Seen at once is what is gone, or has another length; with `is_thorough` every value is read and compared with its digest. StoreCorrupt
     where that is a parameter.
@@ -143,6 +145,7 @@ def intact(opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter,
     for damage in damages_of_values(opened, is_thorough=is_thorough):
         raise StoreCorrupt(f"{damage}. No task can compute that again: start a new run.", damage.key)
     kept: list[Segment] = []
+    lost: list[Segment] = []
     told: set[str] = set()
     for segment, damages in damages_of(opened, segments, is_thorough=is_thorough):
         left = segment.indices
@@ -150,10 +153,12 @@ def intact(opened: OpenedRun, segments: tuple[Segment, ...], reporter: Reporter,
             left = left.difference(damage.indices) if damage.step is not None else left
             if damage.step is not None and damage.key not in told:
                 told.add(damage.key)
-                reporter.tell(Warned(f"{damage}. It is computed again, and what follows from it."))
+                reporter.tell(Warned(f"{damage}. It is computed again, and unless it comes out the same, what follows from it."))
         if left:
             kept.append(segment.part(left))
-    return tuple(kept)
+        if len(left) < len(segment.indices):
+            lost.append(segment.part(segment.indices.difference(left)))
+    return tuple(kept), tuple(lost)
 
 
 def refuse_removed(store: Store, record: RunRecord, origin: RunRecord) -> None:

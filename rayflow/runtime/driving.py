@@ -23,15 +23,18 @@ from rayflow.runtime.assembly import assemble
 from rayflow.runtime.conductor import Conductor
 from rayflow.runtime.continuing import refuse_continued
 from rayflow.runtime.notices import Reporter, RunEnded, RunStarted, TaskLabel
+from rayflow.runtime.repairs import Repairs
 from rayflow.runtime.settings import RunResult, Settings
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that is about to be driven: its record, what may be taken over from its origin, and what is to run again all the same."""
+    """A run that is about to be driven: its record, what may be taken over from its origin, what is damaged there, and what is to run
+    again all the same."""
 
     record: RunRecord
     reusable: tuple[Segment, ...] = ()
+    lost: tuple[Segment, ...] = ()
     rerun: frozenset[str] = frozenset()
     is_reattached: bool = False
 
@@ -61,6 +64,7 @@ def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, st
                 narrator=parts.narrator,
                 epoch=tenure.epoch,
                 specs=dict(definition.specs),
+                repairs=Repairs(store, record.flow, record.run_id, plan.lost),
                 is_fenced=lambda: heart.is_fenced,
             )
             finish = conductor.run()
@@ -92,6 +96,7 @@ def _scheduler(definition: FlowDefinition, settings: Settings, plan: Plan, view:
         definition.graph,
         definition.specs,
         reusable=plan.reusable,
+        lost=plan.lost,
         committed=tuple(view.segments()),
         rerun=plan.rerun,
         is_resume=plan.record.origin is not None,

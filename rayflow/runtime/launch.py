@@ -117,8 +117,8 @@ def resume_flow(
     refuse_removed(store, record, origin.record)
     note_start(store, record)
     segments, rerun = reusable_of(origin)
-    segments = intact(origin, segments, reporter, is_thorough=verifies)
-    plan = Plan(record, reusable=segments, rerun=rerun | ({step} if step else set()))
+    segments, lost = intact(origin, segments, reporter, is_thorough=verifies)
+    plan = Plan(record, reusable=segments, lost=lost, rerun=rerun | ({step} if step else set()))
     return drive(definition, settings, reporter, store, plan)
 
 
@@ -150,8 +150,10 @@ def _reattach(definition: FlowDefinition, settings: Settings, reporter: Reporter
     refuse_continued(store, record)
     plan = Plan(record, is_reattached=True)
     if record.origin is not None:
-        segments, rerun = reusable_of(open_run(store, record.flow, record.origin))
-        plan = replace(plan, reusable=segments, rerun=rerun | ({record.resumed_step} if record.resumed_step else set()))
+        origin = open_run(store, record.flow, record.origin)
+        segments, rerun = reusable_of(origin)
+        segments, lost = intact(origin, segments, reporter, is_thorough=False)
+        plan = replace(plan, reusable=segments, lost=lost, rerun=rerun | ({record.resumed_step} if record.resumed_step else set()))
     return drive(definition, settings, reporter, store, plan)
 
 

@@ -24,7 +24,9 @@ def refined(report: WorkerDied, files: LogFiles, started: BatchStarted | None, s
     """The report of a death in a task of `step`, its cause named where `faulthandler` wrote it (a hard timeout, a
     segmentation fault), and what to do where memory ran out."""
     if report.failure.kind is FailureKind.OUT_OF_MEMORY:
-        return replace(report, failure=replace(report.failure, message=report.failure.message + _advice(report.peak_nbytes, spec.resources)))
+        return replace(
+            report, failure=replace(report.failure, message=report.failure.message + _advice(report.peak_nbytes, spec.resources))
+        )
     text = _last_words(files, started)
     if text.rfind("Timeout (") >= 0 and spec.timeout_s:
         frames = _user_frames(text[text.rfind("Timeout (") :])

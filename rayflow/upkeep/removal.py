@@ -277,7 +277,7 @@ class _Sweep:
             self._store.delete(RunLayout(self._flow, run).removed)
 
     def _take_names(self, removed: set[str], files: dict[str, list[Entry]]) -> None:
-        """Of all of them before anything else, so that nobody finds one of which a part is gone already: a run may need what is another's."""
+        """Of all of them before anything else, so that nobody finds one of which a part is gone: a run may need what is another's."""
         for run in sorted(removed):
             self._fence(RunLayout(self._flow, run))
         named = self._store.entries(FlowLayout(self._flow).index) if removed else ()

@@ -40,7 +40,8 @@ class Damage:
 
 @dataclass
 class Verified:
-    """What was looked at of one run, and what was found: `steps` are those that a resume performs again, in the graph's order."""
+    """What was looked at of one run, and what was found: `steps` are those that a resume performs again, in the
+    graph's order: those with damaged tasks, and what follows from them, unless they come out the same."""
 
     flow: str
     run_id: str

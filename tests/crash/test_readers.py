@@ -68,7 +68,7 @@ def repeated(act: Callable[[], object]) -> Iterator[list[BaseException]]:
         try:
             while not stopped.is_set():
                 act()
-        except BaseException as error:  # noqa: BLE001 - the test raises it
+        except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=perform)

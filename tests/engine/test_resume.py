@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rayflow.engine import plan
 from rayflow.model.commands import Reuse
+from rayflow.model.events import BatchEnded, Completed
+from rayflow.model.indexes import EMPTY
 from rayflow.model.records import Outcome
 
 from .bench import FORKED, Bench, fanned
@@ -61,3 +65,55 @@ def test_a_dry_run_says_what_a_resume_would_do() -> None:
     assert [reuse.segment.step for reuse in dry.reused] == ["start", "fork", "b"]
     assert [(planned.step, planned.why) for planned in dry.ready] == [("a", "step 'a' is to be re-run")]
     assert dry.later == {"merge": "follows 'a'", "after": "follows 'merge'", "end": "follows 'after'"}
+
+
+def repaired(**options: object) -> Bench:
+    """A resume of a finished run whose `a` lost its data."""
+    journal = whole().journal
+    lost = [segment for segment in journal if segment.step == "a"]
+    return Bench(FORKED, reusable=[segment for segment in journal if segment.step != "a"], lost=lost, is_resume=True, **options)
+
+
+def repair(bench: Bench, *, is_same: bool) -> None:
+    batch = bench.last("a")
+    segment = bench.segment(batch, batch.indices, (), None)
+    bench.tell(Completed(batch.id, segment, unchanged=segment.indices if is_same else EMPTY))
+    bench.tell(BatchEnded(batch.id))
+
+
+def test_a_task_whose_data_is_damaged_is_performed_alone_where_it_comes_out_the_same() -> None:
+    bench = repaired()
+    assert (list(bench.batches), bench.whys[-1]) == (["a"], "its data is damaged")
+
+    repair(bench, is_same=True)
+
+    assert (list(bench.batches), bench.finish().outcome) == (["a"], Outcome.SUCCEEDED)
+
+
+def test_where_it_comes_out_differently_what_follows_is_performed_too() -> None:
+    bench = repaired()
+
+    repair(bench, is_same=False)
+
+    assert (list(bench.batches), bench.whys[-1]) == (["a", "merge"], "input 'a' was re-run")
+
+
+def test_a_task_that_started_from_something_else_is_no_repair() -> None:
+    bench = repaired(rerun=frozenset({"fork"}))
+    bench.done("fork")
+
+    repair(bench, is_same=True)
+    bench.done("b")
+
+    assert list(bench.batches) == ["fork", "a", "b", "merge"]
+
+
+def test_a_fan_out_that_was_lost_gets_its_ranges_again() -> None:
+    bench = fanned(3, slots=3)
+    (fan,) = [segment for segment in bench.journal if segment.step == "fan"]
+    other = replace(fan, fanout=replace(fan.fanout, base=10, first_id=50))
+
+    again = Bench(bench.flow, reusable=[bench.journal[0]], lost=[other], is_resume=True)
+    again.done("fan", counts=[3])
+
+    assert [list(batch.indices) for batch in again.batches["train"]] == [[10], [11], [12]]

@@ -33,6 +33,6 @@ def test_this_system_keeps_such_a_count_somewhere():
 
 
 def test_what_a_process_held_is_in_rays_words():
-    text = "killed: [\n(Task: lease ID=02, pid=75, actual memory used=9.99GB, worker ID=1)\n(Task: pid=7, actual memory used=0.96GB, worker ID=2)]"
+    text = "killed: [\n(lease ID=02, pid=75, actual memory used=9.99GB, worker ID=1)\n(pid=7, actual memory used=0.96GB, worker ID=2)]"
 
     assert (peak_in(RuntimeError(text), 7), peak_in(RuntimeError(text), 8)) == (int(0.96 * 2**30), 0)

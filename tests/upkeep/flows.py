@@ -13,7 +13,7 @@ class Grown(FlowSpec):
 
     @step
     def start(self):
-        self.big = self.salt.encode() + b"x" * 100_000
+        self.big = self.salt.encode() + b"x" * 100_000 + os.environ.get("OTHER", "").encode()
         self.numbers = list(range(4))
         self.next(self.work, foreach="numbers")
 
@@ -21,7 +21,7 @@ class Grown(FlowSpec):
     @step
     def work(self):
         print("working on", self.input)
-        self.part = f"{self.salt}{self.input}".encode() + b"." * 40_000
+        self.part = f"{self.salt}{self.input}".encode() + b"." * 40_000 + os.environ.get("OTHER", "").encode()
         self.small = self.input * 2
         if self.input == 1 and current.retry_count == 0:
             self.junk = b"junk" * 10_000

@@ -82,7 +82,10 @@ def _tell_damages(call: Call, store: Store, found: Verified) -> None:
         call.out.write(f"{found.flow}/{found.run_id}: {harmless(where or f'{store.url}/{damage.key}')} {harmless(damage.problem)}\n")
         call.out.write(f"    it holds {harmless(damage.what)}\n")
     if found.steps:
-        call.out.write(f"    a resume with --verify performs again what is damaged in, and follows from: {', '.join(found.steps)}\n")
+        damaged = {damage.step for damage in found.damages}
+        again, following = ([step for step in found.steps if (step in damaged) is is_damaged] for is_damaged in (True, False))
+        what_follows = f", and unless it comes out the same what follows ({', '.join(following)})" if following else ""
+        call.out.write(f"    a resume with --verify performs that again ({', '.join(again)}){what_follows}\n")
 
 
 def _as_json(call: Call, found: list[Verified]) -> None:

@@ -33,6 +33,13 @@ _HOMES = {
     "step": "rayflow.flow.step",
     "Parameter": "rayflow.flow.parameters",
     "JSONType": "rayflow.flow.parameters",
+    "Config": "rayflow.flow.configs",
+    "ConfigValue": "rayflow.flow.configvalue",
+    "config_expr": "rayflow.flow.deferred",
+    "yaml_parser": "rayflow.flow.parsers",
+    "requirements_txt_parser": "rayflow.flow.parsers",
+    "pyproject_toml_parser": "rayflow.flow.parsers",
+    "conda_environment_yml_parser": "rayflow.flow.parsers",
     "IncludeFile": "rayflow.flow.includefile",
     "current": "rayflow.flow.current",
     "retry": "rayflow.flow.builtin",
@@ -73,13 +80,19 @@ if TYPE_CHECKING:
         namespace,
     )
     from rayflow.flow.builtin import batch, catch, environment, isolated, kubernetes, resources, retry, timeout
+    from rayflow.flow.configs import Config
+    from rayflow.flow.configvalue import ConfigValue
     from rayflow.flow.current import current
+    from rayflow.flow.deferred import config_expr
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
     from rayflow.flow.parameters import JSONType, Parameter
+    from rayflow.flow.parsers import conda_environment_yml_parser, pyproject_toml_parser, requirements_txt_parser, yaml_parser
     from rayflow.flow.step import step
 
 __all__ = [
+    "Config",
+    "ConfigValue",
     "DataArtifact",
     "Flow",
     "FlowSpec",
@@ -92,6 +105,8 @@ __all__ = [
     "Task",
     "batch",
     "catch",
+    "conda_environment_yml_parser",
+    "config_expr",
     "current",
     "default_metadata",
     "default_namespace",
@@ -102,10 +117,13 @@ __all__ = [
     "kubernetes",
     "metadata",
     "namespace",
+    "pyproject_toml_parser",
+    "requirements_txt_parser",
     "resources",
     "retry",
     "step",
     "timeout",
+    "yaml_parser",
 ]
 
 

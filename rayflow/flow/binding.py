@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from rayflow.flow.configs import Config
+from rayflow.flow.configvalue import ConfigValue, frozen
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.includefile import IncludeFile
 from rayflow.flow.members import member_of
@@ -87,6 +89,9 @@ def instance_of(bound: type[FlowSpec], binding: Any) -> FlowSpec:
 
 def _descriptor(flow_class: type[FlowSpec], name: str, value: Any) -> _ReadOnly:
     parameter = member_of(flow_class, name)
+    if isinstance(parameter, Config):
+        content = frozen(value.make() if isinstance(value, PerTask) else value)
+        return _ReadOnly(name, content) if isinstance(content, ConfigValue) else _descriptor(FlowSpec, name, content)
     if isinstance(parameter, IncludeFile) and parameter.parser is not None:
         make = value.make if isinstance(value, PerTask) else (lambda: value)
         return _ReadOnlyPerTask(name, PerTask(lambda: parameter.parsed(make())))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
+from rayflow.flow.deferred import evaluated, has_deferred, is_unpacked
 from rayflow.flow.step import add_decorator, mark_of
 from rayflow.model.errors import (
     BadStepDecoratorException,
@@ -45,7 +46,7 @@ class DecoratorKind:
 
     def decorator(self, attributes: Mapping[str, Any], *, is_static: bool = True) -> StepDecorator:
         """The decorator with these attributes; `InvalidDecoratorAttribute` for one that it does not know."""
-        unknown = sorted(set(attributes) - set(self.defaults))
+        unknown = sorted(name for name in set(attributes) - set(self.defaults) if not is_unpacked(name))
         if unknown:
             known = ", ".join(sorted(self.defaults)) or "none"
             raise InvalidDecoratorAttribute(
@@ -81,6 +82,13 @@ class DecoratorKind:
             raise DuplicateStepDecoratorException(f"Step {name} has the decorator @{self.name} more than once. Remove one of them.")
         add_decorator(function, decorator)
         return function
+
+    def evaluated(self, decorator: StepDecorator, configs: Mapping[str, Any]) -> StepDecorator:
+        """The same with the values that its expressions over configs have."""
+        stated = {name: value for name, value in decorator.attributes.items() if name in decorator.stated}
+        if not has_deferred(stated):
+            return decorator
+        return self.decorator(evaluated(stated, configs), is_static=decorator.is_static)
 
 
 _kinds: dict[str, DecoratorKind] = {}

@@ -36,6 +36,13 @@ _HOMES = {
     "Config": "rayflow.flow.configs",
     "ConfigValue": "rayflow.flow.configvalue",
     "config_expr": "rayflow.flow.deferred",
+    "user_step_decorator": "rayflow.flow.userdecorators",
+    "UserStepDecorator": "rayflow.flow.userdecorators",
+    "USER_SKIP_STEP": "rayflow.flow.userdecorators",
+    "FlowMutator": "rayflow.flow.mutators",
+    "StepMutator": "rayflow.flow.mutators",
+    "MutableFlow": "rayflow.flow.mutators",
+    "MutableStep": "rayflow.flow.mutators",
     "yaml_parser": "rayflow.flow.parsers",
     "requirements_txt_parser": "rayflow.flow.parsers",
     "pyproject_toml_parser": "rayflow.flow.parsers",
@@ -86,23 +93,31 @@ if TYPE_CHECKING:
     from rayflow.flow.deferred import config_expr
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
+    from rayflow.flow.mutators import FlowMutator, MutableFlow, MutableStep, StepMutator
     from rayflow.flow.parameters import JSONType, Parameter
     from rayflow.flow.parsers import conda_environment_yml_parser, pyproject_toml_parser, requirements_txt_parser, yaml_parser
     from rayflow.flow.step import step
+    from rayflow.flow.userdecorators import USER_SKIP_STEP, UserStepDecorator, user_step_decorator
 
 __all__ = [
+    "USER_SKIP_STEP",
     "Config",
     "ConfigValue",
     "DataArtifact",
     "Flow",
+    "FlowMutator",
     "FlowSpec",
     "IncludeFile",
     "JSONType",
+    "MutableFlow",
+    "MutableStep",
     "Parameter",
     "Rayflow",
     "Run",
     "Step",
+    "StepMutator",
     "Task",
+    "UserStepDecorator",
     "batch",
     "catch",
     "conda_environment_yml_parser",
@@ -123,6 +138,7 @@ __all__ = [
     "retry",
     "step",
     "timeout",
+    "user_step_decorator",
     "yaml_parser",
 ]
 

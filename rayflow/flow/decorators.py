@@ -92,6 +92,7 @@ class DecoratorKind:
 
 
 _kinds: dict[str, DecoratorKind] = {}
+_finders: list[Callable[[str], DecoratorKind | None]] = []
 
 
 def register(kind: DecoratorKind) -> DecoratorKind:
@@ -100,9 +101,14 @@ def register(kind: DecoratorKind) -> DecoratorKind:
     return kind
 
 
+def add_kind_finder(find: Callable[[str], DecoratorKind | None]) -> None:
+    """Whom to ask for decorators that are not registered by their names."""
+    _finders.append(find)
+
+
 def kind_of(name: str) -> DecoratorKind:
     """The registered decorator `name`; `UnknownStepDecoratorException` lists what exists."""
-    kind = _kinds.get(name)
+    kind = _kinds.get(name) or next((found for find in _finders if (found := find(name)) is not None), None)
     if kind is None:
         raise UnknownStepDecoratorException(
             f"Unknown step decorator {name}. The following decorators are supported: {', '.join(sorted(_kinds))}."

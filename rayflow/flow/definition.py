@@ -15,6 +15,7 @@ from rayflow.flow.decorators import compile_spec, kind_of
 from rayflow.flow.decospec import parse_decospec
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.members import constants_of, parameters_of, step_functions
+from rayflow.flow.mutators import Draft, is_only_mutator
 from rayflow.flow.parameters import Parameter, ParameterContext
 from rayflow.flow.step import mark_of
 from rayflow.model.graph import Graph
@@ -55,13 +56,21 @@ def define(flow_class: type[FlowSpec], decospecs: Sequence[str] = (), configs: M
     if configs is None:
         configs = resolved_configs(flow_class, ConfigSources(), {}, ParameterContext(flow_class.__name__, ""), {})
     names = namespace_of(flow_class, configs)
-    specs = {node.name: compile_spec(node, _evaluated(mark.decorators, names)) for node in graph if (mark := marks[node.name]) is not None}
+    draft = Draft(
+        flow_class=flow_class,
+        configs=names,
+        config_names=tuple(configs),
+        parameters={name: parameter.evaluated(names) for name, parameter in parameters_of(flow_class).items()},
+        decorators={name: list(mark.decorators) for name, mark in marks.items() if mark is not None},
+    )
+    draft.mutate()
+    specs = {node.name: compile_spec(node, _evaluated(draft.decorators[node.name], names)) for node in graph}
     definition = FlowDefinition(
         flow_class=flow_class,
         name=flow_class.__name__,
         graph=graph,
         specs=specs,
-        parameters={name: parameter.evaluated(names) for name, parameter in parameters_of(flow_class).items()},
+        parameters=draft.parameters,
         constants={**constants_of(flow_class), **configs},
         script_path=_script_path(flow_class) or graph.file,
         doc=graph.doc,
@@ -83,7 +92,9 @@ def with_decospecs(definition: FlowDefinition, decospecs: Sequence[str]) -> Flow
 
 
 def _evaluated(decorators: Sequence[StepDecorator], configs: Mapping[str, Any]) -> list[StepDecorator]:
-    return [kind_of(decorator.name).evaluated(decorator, configs) for decorator in decorators]
+    """Those that say anything after mutators have run, with the values of their expressions."""
+    kinds = ((kind_of(decorator.name), decorator) for decorator in decorators)
+    return [kind.evaluated(decorator, configs) for kind, decorator in kinds if not is_only_mutator(kind)]
 
 
 def _script_path(flow_class: type) -> str:

@@ -36,6 +36,11 @@ _HOMES = {
     "Config": "rayflow.flow.configs",
     "ConfigValue": "rayflow.flow.configvalue",
     "config_expr": "rayflow.flow.deferred",
+    "project": "rayflow.flow.flowdecorators",
+    "schedule": "rayflow.flow.flowdecorators",
+    "trigger": "rayflow.flow.flowdecorators",
+    "trigger_on_finish": "rayflow.flow.flowdecorators",
+    "exit_hook": "rayflow.flow.flowdecorators",
     "user_step_decorator": "rayflow.flow.userdecorators",
     "UserStepDecorator": "rayflow.flow.userdecorators",
     "USER_SKIP_STEP": "rayflow.flow.userdecorators",
@@ -55,6 +60,7 @@ _HOMES = {
     "resources": "rayflow.flow.builtin",
     "environment": "rayflow.flow.builtin",
     "isolated": "rayflow.flow.builtin",
+    "secrets": "rayflow.flow.secrets",
     "kubernetes": "rayflow.flow.builtin",
     "batch": "rayflow.flow.builtin",
     "Rayflow": "rayflow.client",
@@ -91,11 +97,13 @@ if TYPE_CHECKING:
     from rayflow.flow.configvalue import ConfigValue
     from rayflow.flow.current import current
     from rayflow.flow.deferred import config_expr
+    from rayflow.flow.flowdecorators import exit_hook, project, schedule, trigger, trigger_on_finish
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
     from rayflow.flow.mutators import FlowMutator, MutableFlow, MutableStep, StepMutator
     from rayflow.flow.parameters import JSONType, Parameter
     from rayflow.flow.parsers import conda_environment_yml_parser, pyproject_toml_parser, requirements_txt_parser, yaml_parser
+    from rayflow.flow.secrets import secrets
     from rayflow.flow.step import step
     from rayflow.flow.userdecorators import USER_SKIP_STEP, UserStepDecorator, user_step_decorator
 
@@ -126,18 +134,24 @@ __all__ = [
     "default_metadata",
     "default_namespace",
     "environment",
+    "exit_hook",
     "get_metadata",
     "get_namespace",
     "isolated",
     "kubernetes",
     "metadata",
     "namespace",
+    "project",
     "pyproject_toml_parser",
     "requirements_txt_parser",
     "resources",
     "retry",
+    "schedule",
+    "secrets",
     "step",
     "timeout",
+    "trigger",
+    "trigger_on_finish",
     "user_step_decorator",
     "yaml_parser",
 ]

@@ -38,6 +38,7 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/runtime/assembly.py": "the launcher's environment, sent to the workers of its own machine",
     "rayflow/runtime/session.py": "a worker takes on the launcher's environment",
     "rayflow/runtime/surroundings.py": "@environment around a task, and undoing what a task changed",
+    "rayflow/flow/secrets.py": "what @secrets fetches goes there, for one step",
     "rayflow/executors/child.py": "the token by which what user code detached is found when a child ends",
     "rayflow/executors/process.py": "a child gets this process's environment, less PYTHONDONTWRITEBYTECODE",
     "rayflow/executors/ray.py": "Ray is configured by its environment alone: authentication, bytecode of its children",

@@ -47,6 +47,9 @@ def shared_options() -> list[click.Option]:
         click.Option(
             ["--with"], multiple=True, metavar="DECORATOR", help="Add a decorator to all steps that have none of its name: retry:times=2."
         ),
+        click.Option(["--branch"], metavar="NAME", help="The branch of the flow's @project. Default: one of your own."),
+        click.Option(["--production"], is_flag=True, help="The production branch of the flow's @project."),
+        click.Option(["--trigger"], multiple=True, metavar="FLOW/RUN", help="Play that the end of this run started the flow."),
         quiet_option("Only the run log and errors: no banner, no live view."),
         click.Option(["-v", "--verbose"], is_flag=True, help="Show tracebacks in full."),
         json_option("Events as JSON lines on stdout, for programs."),

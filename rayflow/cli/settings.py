@@ -79,4 +79,7 @@ class Surroundings:
             is_strict=bool(options.get("strict_resources")),
             state_dir=self.state_dir,
             environ=self.environ,
+            branch=options.get("branch"),
+            is_production=bool(options.get("production")),
+            triggers=tuple(options.get("trigger") or ()),
         )

@@ -10,6 +10,7 @@ from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of
 from rayflow.client.base import Container, local_time
 from rayflow.client.package import RayflowCode
 from rayflow.client.tasks import Task
+from rayflow.flow.trigger import Trigger
 from rayflow.model.errors import RayflowNotFound
 from rayflow.model.indexes import TaskKey
 
@@ -227,9 +228,10 @@ class Run(Container[Step]):
         return RayflowCode.of(self._handle)
 
     @property
-    def trigger(self) -> None:
-        """What started the run, where an event did: no deployment of rayflow does that yet."""
-        return None
+    def trigger(self) -> Trigger | None:
+        """What started the run, where an event did."""
+        events = self._handle.record.facts.get("trigger")
+        return Trigger(events, lambda pathspec: self._to(Run, *pathspec.split("/"))) if events else None
 
     @property
     def origin_pathspec(self) -> str | None:

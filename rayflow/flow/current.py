@@ -26,6 +26,7 @@ class RunContext:
     open: Callable[[str], Any] | None = None
     tempdir: str = "."
     extras: Mapping[str, Any] | None = None
+    trigger: Callable[[], Any] | None = None
 
 
 @dataclass(slots=True)
@@ -120,6 +121,11 @@ class Current:
     @property
     def tempdir(self) -> str | None:
         return None if self._run is None else self._run.tempdir
+
+    @property
+    def trigger(self) -> Any:
+        """The `Trigger` that started the run; None where nothing did."""
+        return None if self._run is None or self._run.trigger is None else self._run.trigger()
 
     @property
     def graph(self) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import rayflow.flow.builtin  # noqa: F401  # pyright: ignore[reportUnusedImport] - registers the decorators
+import rayflow.flow.builtin  # pyright: ignore[reportUnusedImport] - registers the decorators
+import rayflow.flow.secrets  # noqa: F401  # pyright: ignore[reportUnusedImport] - so does this
 from rayflow.flow.configs import ConfigSources, namespace_of, resolved_configs
 from rayflow.flow.configvalue import ConfigValue
 from rayflow.flow.decorators import compile_spec, kind_of
 from rayflow.flow.decospec import parse_decospec
+from rayflow.flow.flowdecorators import FlowDecorator, checked, flow_decorators_of
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.members import constants_of, parameters_of, step_functions
 from rayflow.flow.mutators import Draft, is_only_mutator
@@ -38,6 +40,8 @@ class FlowDefinition:
     script_path: str
     doc: str = ""
     configs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    decorators: tuple[FlowDecorator, ...] = ()
+    """Those of the flow itself."""
 
     @property
     def namespace(self) -> ConfigValue:
@@ -62,6 +66,7 @@ def define(flow_class: type[FlowSpec], decospecs: Sequence[str] = (), configs: M
         config_names=tuple(configs),
         parameters={name: parameter.evaluated(names) for name, parameter in parameters_of(flow_class).items()},
         decorators={name: list(mark.decorators) for name, mark in marks.items() if mark is not None},
+        flow_decorators=flow_decorators_of(flow_class),
     )
     draft.mutate()
     specs = {node.name: compile_spec(node, _evaluated(draft.decorators[node.name], names)) for node in graph}
@@ -75,6 +80,7 @@ def define(flow_class: type[FlowSpec], decospecs: Sequence[str] = (), configs: M
         script_path=_script_path(flow_class) or graph.file,
         doc=graph.doc,
         configs=configs,
+        decorators=checked(draft.flow_decorators, names),
     )
     return with_decospecs(definition, decospecs)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from rayflow.flow.definition import FlowDefinition
+from rayflow.flow.flowdecorators import FlowDecorator
 from rayflow.model.graph import Graph, Node
 from rayflow.model.spec import StepDecorator
 
@@ -23,7 +24,7 @@ def graph_info(definition: FlowDefinition) -> dict[str, Any]:
         "steps": {node.name: _step(node, definition.specs[node.name].decorators) for node in graph},
         "graph_structure": graph_structure(graph),
         "doc": graph.doc,
-        "decorators": [],
+        "decorators": [_flow_decorator(decorator) for decorator in definition.decorators],
         "extensions": {},
     }
 
@@ -92,8 +93,17 @@ def _public_type(node: Node) -> str:
 def _decorator(decorator: StepDecorator) -> dict[str, Any]:
     return {
         "name": decorator.name,
-        "attributes": plain(decorator.attributes),
+        "attributes": {"sources": "not recorded"} if decorator.name == "secrets" else plain(decorator.attributes),
         "statically_defined": decorator.is_static,
+        "inserted_by": decorator.inserted_by,
+    }
+
+
+def _flow_decorator(decorator: FlowDecorator) -> dict[str, Any]:
+    return {
+        "name": decorator.name,
+        "attributes": plain(decorator.attributes),
+        "statically_defined": decorator.inserted_by is None,
         "inserted_by": decorator.inserted_by,
     }
 

@@ -17,6 +17,7 @@ from rayflow.flow.configvalue import ConfigValue
 from rayflow.flow.decorators import DecoratorKind, kind_of
 from rayflow.flow.decospec import parse_decospec
 from rayflow.flow.deferred import evaluated
+from rayflow.flow.flowdecorators import FlowDecorator, FlowDecoratorKind, flow_kind_of
 from rayflow.flow.includefile import IncludeFile
 from rayflow.flow.parameters import Parameter
 from rayflow.flow.userdecorators import StepExtension, UserDecorator, UserStepDecorator, known_as, made, split_arguments
@@ -43,6 +44,7 @@ class Draft:
     config_names: tuple[str, ...]
     parameters: dict[str, Parameter]
     decorators: dict[str, list[StepDecorator]]
+    flow_decorators: list[FlowDecorator]
     is_early: bool = True
     by: str = ""
 
@@ -183,6 +185,52 @@ class MutableFlow:
         if name in draft.config_names:
             return draft.configs[name]
         raise AttributeError(f"Flow {draft.flow_class.__name__} has no step, Parameter or Config '{name}'")
+
+    @property
+    def decorator_specs(self) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
+        """(name, name with its module, arguments by position, by keyword) of each decorator of the flow."""
+        for decorator in list(self._draft.flow_decorators):
+            yield decorator.name, f"rayflow.{decorator.name}", [], dict(decorator.attributes)
+
+    def get_decorator_specs(self, deco_name: str) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
+        """Those of `decorator_specs` that have this name."""
+        return (spec for spec in self.decorator_specs if deco_name in spec[:2])
+
+    def has_decorator(self, deco_name: str) -> bool:
+        """Whether the flow has a decorator of this name."""
+        return any(True for _ in self.get_decorator_specs(deco_name))
+
+    def add_decorator(
+        self,
+        deco_type: FlowDecoratorKind | str,
+        deco_args: Sequence[Any] | None = None,
+        deco_kwargs: Mapping[str, Any] | None = None,
+        duplicates: int = Duplicates.IGNORE,
+    ) -> FlowDecorator | None:
+        """Adds a decorator to the flow, as `MutableStep.add_decorator` does to a step."""
+        draft = self._draft
+        draft.refuse_late("Adding a flow decorator")
+        kind = deco_type if isinstance(deco_type, FlowDecoratorKind) else flow_kind_of(str(deco_type))
+        if deco_args:
+            raise UserError(f"@{kind.name} takes its attributes by keyword: use deco_kwargs.")
+        if self.has_decorator(kind.name) and not kind.is_repeatable:
+            if duplicates == Duplicates.IGNORE:
+                return None
+            if duplicates == Duplicates.ERROR:
+                raise UserError(f"{draft.by} adds @{kind.name} to a flow that has it already. Say duplicates=OVERRIDE or IGNORE.")
+            self.remove_decorator(kind.name)
+        decorator = kind.decorator(evaluated(dict(deco_kwargs or {}), draft.configs), draft.by)
+        draft.flow_decorators.append(decorator)
+        return decorator
+
+    def remove_decorator(self, deco_name: str) -> bool:
+        """Removes the flow's decorators of this name; whether there were any."""
+        draft = self._draft
+        draft.refuse_late("Removing a flow decorator")
+        left = [decorator for decorator in draft.flow_decorators if deco_name not in (decorator.name, f"rayflow.{decorator.name}")]
+        is_found = len(left) < len(draft.flow_decorators)
+        draft.flow_decorators[:] = left
+        return is_found
 
     def add_parameter(self, name: str, value: Parameter, overwrite: bool = False) -> None:
         """Adds a Parameter as attribute `name`. UserError where there is one, unless it is to be overwritten."""

@@ -70,7 +70,8 @@ class Wrapper:
 
 @dataclass(frozen=True)
 class StepSpec:
-    """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`; the last of `wrappers` is outermost."""
+    """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`; the last of `wrappers` is outermost,
+    and `secrets` go around them."""
 
     retry: Retry = Retry()
     catch: Catch | None = None
@@ -79,4 +80,5 @@ class StepSpec:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     is_isolated: bool = False
     wrappers: tuple[Wrapper, ...] = ()
+    secrets: tuple[Wrapper, ...] = ()
     decorators: tuple[StepDecorator, ...] = ()

@@ -16,7 +16,8 @@ from rayflow.catalog.ownership import claim_continuation, continuation_of, is_al
 from rayflow.catalog.reading import Ending, OpenedRun, open_run, write_ending
 from rayflow.catalog.run import RunRecord, read_run
 from rayflow.catalog.takeover import take_over
-from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreCorrupt, StoreExists
+from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreCorrupt, StoreExists, UsageError, UserError
+from rayflow.model.indexes import TaskKey
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.notices import Reporter, Silent, Warned
@@ -24,8 +25,14 @@ from rayflow.runtime.settings import Settings
 from rayflow.store import open_root
 
 
-def newest_run(store: Store, flow: str, user: str, reporter: Reporter) -> RunRecord:
-    """The newest run or resume of the flow by this user. One whose record is damaged is named, and passed over."""
+def branch_of(record: RunRecord) -> str | None:
+    """The system tag that says the branch of a project which the run belongs to; None outside projects."""
+    return next((tag for tag in record.system_tags if tag.startswith("project_branch:")), None)
+
+
+def newest_run(store: Store, flow: str, user: str, reporter: Reporter, branch: str | None = None) -> RunRecord:
+    """The newest run or resume of the flow by this user, on that branch of its project. One whose record is damaged is named, and passed
+    over."""
     for entry in newest_first(store, flow):
         try:
             record = read_run(store, flow, entry.run_id)
@@ -34,9 +41,27 @@ def newest_run(store: Store, flow: str, user: str, reporter: Reporter) -> RunRec
         except StoreCorrupt as fault:
             reporter.tell(Warned(f"Run {entry.run_id} is passed over: {fault}"))
             continue
-        if record.user == user:
+        if record.user == user and (branch is None or branch_of(record) == branch):
             return record
     raise RayflowNotFound("A previous run id was not found. Specify --origin-run-id.")
+
+
+def finished(store: Store, pathspec: str) -> dict[str, Any]:
+    """The end of a run as an event that starts another; UserError for a run that did not succeed."""
+    flow, _, run_id = pathspec.partition("/")
+    if not run_id or "/" in run_id:
+        raise UsageError(f"--trigger {pathspec} names no run. Write Flow/run_id.")
+    opened = open_run(store, flow, run_id)
+    if opened.ending is None or opened.ending.outcome is not Outcome.SUCCEEDED:
+        raise UserError(f"Run {pathspec} did not succeed, so that it triggers nothing. Give one that did.")
+    end = opened.record.graph.end
+    key = TaskKey(end, 0)
+    return {
+        "name": f"rayflow.{flow}.{end}",
+        "id": f"{pathspec}/{end}/{opened.view.task_id(key)}",
+        "at_us": opened.ending.ended_us,
+        "type": "run",
+    }
 
 
 def constants_of_origin(settings: Settings, flow: str, run_id: str | None, names: Iterable[str]) -> dict[str, Any]:

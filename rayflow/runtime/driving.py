@@ -22,6 +22,7 @@ from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.assembly import assemble
 from rayflow.runtime.conductor import Conductor
 from rayflow.runtime.continuing import refuse_continued
+from rayflow.runtime.hooks import call_exit_hooks
 from rayflow.runtime.notices import Reporter, RunEnded, RunStarted, TaskLabel
 from rayflow.runtime.repairs import Repairs
 from rayflow.runtime.settings import RunResult, Settings
@@ -40,7 +41,14 @@ class Plan:
 
 
 def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
-    """Performs the plan to its end, and records how it ended. What keeps it from an end is raised, and recorded as far as possible."""
+    """Performs the plan to its end, records how it ended, and calls the flow's hooks. What keeps it from an end is raised, and recorded as
+    far as possible."""
+    result = _driven(definition, settings, reporter, store, plan)
+    call_exit_hooks(definition, store.url, result.run_id, result.outcome, reporter)
+    return result
+
+
+def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
     begun = time.monotonic()
     record = plan.record
     if plan.is_reattached:

@@ -19,6 +19,7 @@ from rayflow.catalog.reading import open_run
 from rayflow.catalog.run import RunRecord, claim_run, read_run
 from rayflow.flow import lint
 from rayflow.flow.definition import FlowDefinition
+from rayflow.flow.flowdecorators import project_of
 from rayflow.flow.graph_info import graph_info
 from rayflow.flow.includefile import IncludedFile
 from rayflow.flow.parameters import ParameterContext
@@ -29,7 +30,9 @@ from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, Outcome
 from rayflow.runtime.assembly import source_of
 from rayflow.runtime.continuing import (
+    branch_of,
     claimed_origin,
+    finished,
     in_progress,
     intact,
     newest_run,
@@ -102,8 +105,8 @@ def resume_flow(
     store = open_root(settings.root, create=False)
     _warn_of_races(store, reporter)
     given = read_run(store, definition.name, safe_run_id(origin_run_id)) if origin_run_id else None
-    first = given or newest_run(store, definition.name, settings.user, reporter)
     draft = _new_record(definition, settings, store)
+    first = given or newest_run(store, definition.name, settings.user, reporter, branch_of(draft))
     origin, run_id = claimed_origin(store, first, draft.run_id, reporter, is_free=is_fork or step is not None)
     _warn_of_changed_code(draft, origin.record, reporter)
     record = _continuation(definition, settings, store, replace(draft, run_id=run_id), origin.record, step)
@@ -172,7 +175,10 @@ def _new_record(definition: FlowDefinition, settings: Settings, store: Store) ->
     code = None
     if definition.script_path and os.path.isfile(definition.script_path):
         code = store_package(store, definition.name, build_package(definition.script_path))
+    project = project_of(definition.decorators, settings.user, settings.branch, settings.is_production)
     facts = {
+        "current": project.facts(definition.name) if project else {},
+        "trigger": [finished(store, pathspec) for pathspec in settings.triggers],
         "python_version": platform.python_version(),
         "rayflow_version": __version__,
         "platform": f"{platform.system()}-{platform.release()}-{platform.machine()}",  # platform.platform() starts a process for more
@@ -192,6 +198,7 @@ def _new_record(definition: FlowDefinition, settings: Settings, store: Store) ->
             "runtime:dev",
             f"python_version:{platform.python_version()}",
             f"rayflow_version:{__version__}",
+            *(project.tags if project else ()),
         ),
         graph_info=graph_info(definition),
         code=code,

@@ -19,6 +19,7 @@ from rayflow.executors.progress import ProgressWord
 from rayflow.flow.binding import PerTask, bound_class
 from rayflow.flow.current import RunContext
 from rayflow.flow.flowspec import FlowSpec
+from rayflow.flow.trigger import Trigger
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
 from rayflow.runtime.capture import Capture, Copied
@@ -144,6 +145,10 @@ def values_of(blobs: Blobs, artifacts: Mapping[str, Artifact]) -> dict[str, Any]
 def run_context_of(shared: Shared) -> RunContext:
     """What `current` says about the run."""
     record = shared.record
+
+    def open_here(pathspec: str) -> Any:
+        return _open(shared.root, pathspec)
+
     return RunContext(
         flow_name=record.flow,
         run_id=record.run_id,
@@ -153,8 +158,9 @@ def run_context_of(shared: Shared) -> RunContext:
         tags=frozenset(record.tags),
         parameter_names=tuple(record.parameters),
         graph=lambda: dict(record.graph_info),
-        open=lambda pathspec: _open(shared.root, pathspec),
+        open=open_here,
         extras=record.facts.get("current", {}),
+        trigger=(lambda: Trigger(events, open_here)) if (events := record.facts.get("trigger")) else None,
     )
 
 

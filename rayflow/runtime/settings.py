@@ -15,7 +15,8 @@ class Settings:
     `root` is a directory or any fsspec URL. `executor` is `auto`, `ray`, `process` or `inline`. `tables` is `arrow` or
     `parquet`; None: Arrow on a local root, Parquet elsewhere. `environ` is what parameters and
     callables may see of the environment. `address` is a cluster's, or `local`: one of the run's own; None: the warm cluster of `state_dir`
-    (empty: none), else one of the run's own. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
+    (empty: none), else one of the run's own. `branch` and `is_production` are about the flow's project; `triggers` are the pathspecs of
+    runs whose end started this one. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
     """
 
     root: str = ".rayflow"
@@ -34,6 +35,9 @@ class Settings:
     is_strict: bool = False
     state_dir: str = ""
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    branch: str | None = None
+    is_production: bool = False
+    triggers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class Stage:
         self.node: Node = context.node
         self.spec = shared.specs[lane.step]
         body = getattr(session.flow_class, lane.step)
-        self.function = wrapped(body, self.spec.wrappers, self.node, session.flow_class) if self.spec.wrappers else body
+        wrappers = (*self.spec.wrappers, *self.spec.secrets)
+        self.function = wrapped(body, wrappers, self.node, session.flow_class) if wrappers else body
         self.is_own = lane == batch.lane
         self.batch_id = batch.id
         self.is_lone = self.node.space == ROOT_SPACE

@@ -38,13 +38,17 @@ def check(flow_call: FlowCall, options: Mapping[str, Any]) -> None:
 
 def validate(flow_call: FlowCall, options: Mapping[str, Any]) -> None:
     """The checks of `check`, which precede every run."""
+    from rayflow.flow.flowdecorators import project_of
     from rayflow.flow.lint import check as check_graph
 
     is_quiet = options.get("quiet")
     if not is_quiet:
         flow_call.say("Validating your flow...")
     check_graph(flow_call.definition.graph)
-    flow_call.decorated(options.get("with", ()))
+    definition = flow_call.decorated(options.get("with", ()))
+    project = project_of(definition.decorators, flow_call.call.surroundings.user, options.get("branch"), bool(options.get("production")))
+    if not is_quiet and project is not None:
+        flow_call.say(f"Project: {project.name}, Branch: {project.branch}")
     if not is_quiet:
         flow_call.say("    The graph looks good!")
 

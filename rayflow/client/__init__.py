@@ -1,4 +1,5 @@
-"""Layer 4, the read side: what a notebook, a running task and a command ask about runs. Everything here only reads.
+"""Layer 4, the read side: what a notebook, a running task and a command ask about runs. Everything here only reads,
+but for tags, which anyone may change.
 
 What it is, from the bottom up:
 

@@ -27,6 +27,7 @@ class Flow(Container[Run]):
     def _look(self) -> None:
         if not self._root.has(self.id):
             raise self._not_found()
+        self._root.tags(self.id).look()
 
     @property
     def _tags(self) -> Tags:

@@ -16,6 +16,7 @@ from rayflow.client.descent import children_of
 from rayflow.client.facts import Metadata, facts_of
 from rayflow.client.logs import LogRange, log_of
 from rayflow.client.package import RayflowCode
+from rayflow.flow.current import current
 from rayflow.model.caught import CaughtException
 from rayflow.model.indexes import TaskKey
 
@@ -35,9 +36,10 @@ class Task(Container[DataArtifact]):
         self.look()
 
     def look(self) -> None:
-        """Reads anew whether it exists; `RayflowNotFound` where it does not."""
+        """Reads anew whether it exists; `RayflowNotFound` where it does not. The task that is being performed here does, also before the
+        driver has noted so (of a batch it never does, and of nothing on a bucket)."""
         self._handle.look()
-        if self.key is None:
+        if self.key is None and self.pathspec != current.pathspec:
             raise self._not_found()
 
     def known_as(self, key: TaskKey) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rayflow.cli.commands import describing, launching, reading
+from rayflow.cli.commands import describing, launching, reading, tagging
 from rayflow.cli.commands.call import FlowCall
 from rayflow.cli.options import shared_options, stated
 from rayflow.cli.suggest import nearest
@@ -20,6 +20,7 @@ _BUILDERS: dict[str, Callable[[FlowCall], click.Command]] = {
     "show": describing.show_command,
     "logs": reading.flow_logs_command,
     "dump": reading.flow_dump_command,
+    "tag": tagging.flow_tag_command,
     "output-raw": describing.output_raw_command,
     "output-dot": describing.output_dot_command,
     "version": describing.version_command,
@@ -78,6 +79,7 @@ _SUMMARIES = {
     "show": "Show the structure of the flow.",
     "logs": "Show what tasks printed.",
     "dump": "Show the artifacts of a task, or of all tasks of a step.",
+    "tag": "Show and change the tags of runs: tag add | remove | replace | list.",
     "output-raw": "Write the flow's graph as data.",
     "output-dot": "Write the flow's graph for Graphviz.",
     "version": "Show the version of rayflow.",

@@ -12,7 +12,8 @@ import click
 from rayflow.cli.commands.call import Call
 from rayflow.cli.locating import Place, in_order, place_named
 from rayflow.cli.options import json_option, root_option
-from rayflow.cli.reporting.text import duration, harmless, size
+from rayflow.cli.reporting.drawing import draw_pairs, draw_table, text_of
+from rayflow.cli.reporting.text import duration, size
 from rayflow.cli.suggest import nearest
 from rayflow.model.errors import RayflowNotFound, UsageError
 
@@ -53,7 +54,7 @@ def _list_runs(call: Call, flow: str | None, most: int, root_url: str, *, is_jso
         call.out.write(json.dumps(facts, indent=2) + "\n")
         return
     rows = [(run["flow"], run["run_id"], run["state"], run["created_at"][:19].replace("T", " "), run["user"], _took(run)) for run in facts]
-    _table(call, ("flow", "run", "state", "started", "user", "took"), rows)
+    draw_table(call.out, ("flow", "run", "state", "started", "user", "took"), rows)
 
 
 def _newest(root: Root, flows: Sequence[str], most: int) -> list[Run]:
@@ -136,14 +137,14 @@ def show_command(call: Call) -> click.Command:
 def _show_run(call: Call, run: Run) -> None:
     facts = _facts(run)
     names = ("state", "user", "created_at", "ended_at", "origin", "tags")
-    described = [("run", run.pathspec), *((name, _text(facts[name])) for name in names)]
-    _pairs(call, [*described, ("failure", _reason(run) or "")])
+    described = [("run", run.pathspec), *((name, text_of(facts[name])) for name in names)]
+    draw_pairs(call.out, [*described, ("failure", _reason(run) or "")])
     parameters = _parameters(run)
     if parameters:
         call.out.write("\n")
-        _pairs(call, list(parameters.items()))
+        draw_pairs(call.out, list(parameters.items()))
     call.out.write("\n")
-    _table(call, ("step", "done", "failed", "running"), [tuple(step.values()) for step in _steps(run)])
+    draw_table(call.out, ("step", "done", "failed", "running"), [tuple(step.values()) for step in _steps(run)])
 
 
 def _show_why(call: Call, run: Run, *, is_json: bool) -> None:
@@ -155,7 +156,7 @@ def _show_why(call: Call, run: Run, *, is_json: bool) -> None:
     if is_json:
         call.out.write(json.dumps([asdict(why) for why in found], indent=2) + "\n")
         return
-    _table(call, ("step", "reused", "performed", "why"), [(why.step, why.reused, why.performed, why.reason) for why in found])
+    draw_table(call.out, ("step", "reused", "performed", "why"), [(why.step, why.reused, why.performed, why.reason) for why in found])
 
 
 def _steps(run: Run) -> Iterator[dict[str, Any]]:
@@ -189,26 +190,26 @@ def _reason(run: Run) -> str | None:
 
 def _show_step(call: Call, step: Step) -> None:
     tasks = in_order(step, _MOST_TASKS + 1)
-    rows = [(task.id, _text(task.index), _state(task), task.current_attempt + 1, _seconds(task)) for task in tasks[:_MOST_TASKS]]
-    _table(call, ("task", "index", "state", "attempts", "took"), rows)
+    rows = [(task.id, text_of(task.index), _state(task), task.current_attempt + 1, _seconds(task)) for task in tasks[:_MOST_TASKS]]
+    draw_table(call.out, ("task", "index", "state", "attempts", "took"), rows)
     if len(tasks) > _MOST_TASKS:
         call.out.write(f"... the first {_MOST_TASKS}; all with --json, or --table\n")
 
 
 def _show_task(call: Call, task: Task) -> None:
-    _pairs(
-        call,
+    draw_pairs(
+        call.out,
         [
             ("task", task.pathspec),
             ("state", _state(task)),
-            ("index", _text(task.index)),
+            ("index", text_of(task.index)),
             ("attempts", str(task.current_attempt + 1)),
             ("started", _iso(task.created_at)),
             ("took", _seconds(task)),
         ],
     )
     call.out.write("\n")
-    _table(call, ("artifact", "type", "size", "value"), [(each.id, each.type, size(each.size), each.preview) for each in task])
+    draw_table(call.out, ("artifact", "type", "size", "value"), [(each.id, each.type, size(each.size), each.preview) for each in task])
 
 
 def _state(task: Task) -> str:
@@ -226,7 +227,7 @@ def _show_table(call: Call, step: Step) -> None:
     table = step.table()
     columns = list(table.column_names)
     rows = table.slice(0, _MOST_TASKS).to_pylist()
-    _table(call, columns, [tuple(row[name] for name in columns) for row in rows])
+    draw_table(call.out, columns, [tuple(row[name] for name in columns) for row in rows])
     if table.num_rows > _MOST_TASKS:
         call.out.write(f"... the first {_MOST_TASKS} of {table.num_rows:,}\n")
 
@@ -255,27 +256,3 @@ def _task_facts(task: Task) -> dict[str, Any]:
 
 def _artifact_facts(artifact: DataArtifact) -> dict[str, Any]:
     return {"name": artifact.id, "type": artifact.type, "nbytes": artifact.size, "preview": artifact.preview}
-
-
-# -- drawing -----------------------------------------------------------------------------------------------------------
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def _pairs(call: Call, pairs: Sequence[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in pairs)
-    for name, value in pairs:
-        if value:
-            call.out.write(f"{harmless(name):<{width}}  {harmless(value)}\n")
-
-
-def _table(call: Call, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns that are as wide as their widest cell: a table that `awk` can read, and no rich for it."""
-    cells = [list(titles), *([harmless(_text(cell)) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(titles))]
-    for line in cells:
-        call.out.write("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")

@@ -65,6 +65,12 @@ def _path(call: Call) -> click.Command:
     return path_command(call)
 
 
+def _tag(call: Call) -> click.Command:
+    from rayflow.cli.commands.tagging import tag_command
+
+    return tag_command(call)
+
+
 def _verify(call: Call) -> click.Command:
     from rayflow.cli.commands.upkeep import verify_command
 
@@ -113,6 +119,7 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "logs": (_logs, "Show what tasks printed."),
     "dump": (_dump, "Show the artifacts of tasks."),
     "path": (_path, "Show which file holds an artifact."),
+    "tag": (_tag, "Show and change the tags of runs: tag add | remove | replace | list."),
     "verify": (_verify, "Check that everything that runs refer to is there, and as it was stored."),
     "rm": (_rm, "Remove runs."),
     "gc": (_gc, "Remove what no run needs any more, and old runs."),

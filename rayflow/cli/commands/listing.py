@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 
 from rayflow.cli.commands.call import Call
 from rayflow.cli.locating import Place, in_order, place_named
+from rayflow.cli.moments import moment_us
 from rayflow.cli.options import json_option, root_option
 from rayflow.cli.reporting.drawing import draw_pairs, draw_table, text_of
 from rayflow.cli.reporting.text import duration, size
@@ -19,36 +21,71 @@ from rayflow.model.errors import RayflowNotFound, UsageError
 
 if TYPE_CHECKING:
     from rayflow.client.data import DataArtifact
+    from rayflow.client.finding import Found, Wanted
     from rayflow.client.roots import Root
     from rayflow.client.runs import Run, Step
     from rayflow.client.tasks import Task
 
 _MOST_TASKS = 50
+_STATES = ("running", "succeeded", "failed", "interrupted", "unknown")
+
+
+_LS_HELP = """List runs, newest first: of FLOW, or of all flows.
+
+Filters are all to hold; what --status may be can be given several times. Only runs that are shown, or that the index cannot tell
+of, are opened. Exit code 1 where there is none.
+"""
 
 
 def ls_command(call: Call) -> click.Command:
-    def run(flow: str | None, most: int, json: bool, root: str | None) -> None:
-        _list_runs(call, flow, most, call.surroundings.root(root), is_json=json)
+    def run(flow: str | None, most: int, json: bool, root: str | None, **filters: Any) -> None:
+        _list_runs(call, flow, most, _wanted(**filters), call.surroundings.root(root), is_json=json)
 
+    when = "an age (12h, 30d, 8w), or a date of local time (2026-11-28, '2026-11-28 14:30')"
     params: list[click.Parameter] = [
         click.Argument(["flow"], required=False),
         click.Option(["-n", "most"], type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="At most so many runs."),
+        click.Option(["--tag", "tags"], multiple=True, metavar="TAG", help="Only runs that have this tag (repeatable)."),
+        click.Option(["--status", "states"], multiple=True, type=click.Choice(_STATES), help="Only runs that are so (repeatable)."),
+        click.Option(["--since"], metavar="WHEN", help=f"Only runs that were started since then: {when}."),
+        click.Option(["--until"], metavar="WHEN", help="Only runs that were started before then; a date alone counts to its end."),
+        click.Option(["--param", "parameters"], multiple=True, metavar="NAME=VALUE", help="Only runs with that value (repeatable)."),
         json_option("As JSON."),
         root_option(),
     ]
-    return click.Command("ls", callback=run, params=params, help="List runs, newest first: of FLOW, or of all flows.")
+    return click.Command("ls", callback=run, params=params, help=_LS_HELP)
 
 
-def _list_runs(call: Call, flow: str | None, most: int, root_url: str, *, is_json: bool) -> None:
+def _wanted(tags: tuple[str, ...], states: tuple[str, ...], since: str | None, until: str | None, parameters: tuple[str, ...]) -> Wanted:
+    from rayflow.client.finding import Wanted
+
+    now_us = time.time_ns() // 1000
+    pairs = [text.partition("=") for text in parameters]
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise UsageError(f"--param {name!r} says no value. Give NAME=VALUE.")
+    return Wanted(
+        frozenset(tags),
+        frozenset(states),
+        moment_us(since, "--since", now_us) if since is not None else None,
+        moment_us(until, "--until", now_us, is_end=True) if until is not None else None,
+        {name.replace("-", "_"): value for name, _, value in pairs},
+    )
+
+
+def _list_runs(call: Call, flow: str | None, most: int, wanted: Wanted, root_url: str, *, is_json: bool) -> None:
+    from itertools import islice
+
+    from rayflow.client.finding import matching
     from rayflow.client.roots import root_at
 
     root = root_at(root_url)
     known = root.flows()
     if flow is not None and flow not in known:
         raise RayflowNotFound(f"There is no flow '{flow}' under {root.url}.{nearest(flow, known)}")
-    runs = _newest(root, [flow] if flow is not None else known, most)
+    runs = list(islice(matching(_newest(root, [flow] if flow is not None else known), wanted), most))
     if not runs:
-        raise RayflowNotFound(f"There are no runs under {root.url}.")
+        raise RayflowNotFound(f"There are no {'' if wanted.is_all else 'such '}runs under {root.url}.")
     facts = [_facts(run) for run in runs]
     if is_json:
         call.out.write(json.dumps(facts, indent=2) + "\n")
@@ -57,16 +94,17 @@ def _list_runs(call: Call, flow: str | None, most: int, root_url: str, *, is_jso
     draw_table(call.out, ("flow", "run", "state", "started", "user", "took"), rows)
 
 
-def _newest(root: Root, flows: Sequence[str], most: int) -> list[Run]:
-    """The newest runs of these flows. Costs one listing a flow, and opens only what is shown."""
-    from itertools import islice
+def _newest(root: Root, flows: Sequence[str]) -> Iterator[Found]:
+    """The runs of these flows, newest first. Costs one listing a flow, and opens none."""
+    from heapq import merge
 
     from rayflow.client.base import reference
     from rayflow.client.runs import Run
 
-    entries = [(entry, flow) for flow in flows for entry in islice(root.runs(flow), most)]
-    entries.sort(key=lambda each: -each[0].created_us)
-    return [reference(Run, root, (flow, entry.run_id), None) for entry, flow in entries[:most]]
+    def of(flow: str) -> Iterator[Found]:
+        return ((reference(Run, root, (flow, entry.run_id), None), entry) for entry in root.runs(flow))
+
+    return merge(*(of(flow) for flow in flows), key=lambda found: -found[1].created_us)
 
 
 def _facts(run: Run) -> dict[str, Any]:

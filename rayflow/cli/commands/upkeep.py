@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rayflow.cli.commands.call import Call
+from rayflow.cli.moments import age_us
 from rayflow.cli.options import json_option, root_option
 from rayflow.cli.reporting.text import harmless, size
 from rayflow.model.errors import RayflowNotFound, UsageError
@@ -33,8 +33,6 @@ _GC_HELP = """Show what no run needs any more, and with --delete remove it.
 That is what failed attempts and killed drivers left in runs that succeeded, code packages of runs that are gone, and, with --older-than,
 runs that are so old. Runs that did not succeed are not touched otherwise, since they may be resumed. Safe beside runs in progress.
 """
-_AGE = re.compile(r"(\d+)\s*([hdw])")
-_UNITS_S = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def verify_command(call: Call) -> click.Command:
@@ -155,7 +153,7 @@ def gc_command(call: Call) -> click.Command:
             now_us=time.time_ns() // 1000,
             deletes=delete,
             flow=flow,
-            older_than_us=_age_us(older_than) if older_than is not None else None,
+            older_than_us=age_us(older_than, "--older-than") if older_than is not None else None,
             kept_tags=frozenset(keep_tags),
         )
         _tell_kept(call, found)
@@ -177,14 +175,6 @@ def _store(call: Call, root: str | None) -> Store:
     from rayflow.store import open_root
 
     return open_root(call.surroundings.root(root), create=False)
-
-
-def _age_us(text: str) -> int:
-    """Microseconds; UsageError for what is no age."""
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"--older-than {text!r} is no age. Give a number of hours, days or weeks: 12h, 30d, 8w.")
-    return int(match[1]) * _UNITS_S[match[2]] * 1_000_000
 
 
 def _tell_kept(call: Call, found: Removal) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of
 from rayflow.client.base import Container, local_time
 from rayflow.client.package import RayflowCode
+from rayflow.client.roots import RunHandle
 from rayflow.client.tags import tag_list
 from rayflow.client.tasks import Task
 from rayflow.model.errors import RayflowNotFound
@@ -160,6 +161,11 @@ class Run(Container[Step]):
         from rayflow.client.flows import Flow
 
         return self._to(Flow, self._parts[0])
+
+    @property
+    def handle(self) -> RunHandle:
+        """The run, as far as it is read."""
+        return self._handle
 
     @property
     def created_at(self) -> datetime | None:

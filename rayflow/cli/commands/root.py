@@ -48,7 +48,7 @@ def _ls(call: Call) -> click.Command:
 
 
 def _logs(call: Call) -> click.Command:
-    from rayflow.cli.commands.reading import logs_command
+    from rayflow.cli.commands.logs import logs_command
 
     return logs_command(call)
 
@@ -116,7 +116,7 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "check": (_check, "Check that a flow is valid."),
     "show": (_show, "Show a run, a step or a task; or, with FLOW.py, the structure of a flow."),
     "ls": (_ls, "List runs, newest first."),
-    "logs": (_logs, "Show what tasks printed."),
+    "logs": (_logs, "Show what tasks printed, or take it back: logs [show] | scrub."),
     "dump": (_dump, "Show the artifacts of tasks."),
     "path": (_path, "Show which file holds an artifact."),
     "tag": (_tag, "Show and change the tags of runs: tag add | remove | replace | list."),

@@ -65,6 +65,12 @@ def _path(call: Call) -> click.Command:
     return path_command(call)
 
 
+def _diff(call: Call) -> click.Command:
+    from rayflow.cli.commands.diffing import diff_command
+
+    return diff_command(call)
+
+
 def _tag(call: Call) -> click.Command:
     from rayflow.cli.commands.tagging import tag_command
 
@@ -119,6 +125,7 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "logs": (_logs, "Show what tasks printed, or take it back: logs [show] | scrub."),
     "dump": (_dump, "Show the artifacts of tasks."),
     "path": (_path, "Show which file holds an artifact."),
+    "diff": (_diff, "Show how two runs differ: parameters, code, artifacts, times."),
     "tag": (_tag, "Show and change the tags of runs: tag add | remove | replace | list."),
     "verify": (_verify, "Check that everything that runs refer to is there, and as it was stored."),
     "rm": (_rm, "Remove runs."),

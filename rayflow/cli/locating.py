@@ -74,3 +74,11 @@ def in_order(step: Step, most: int | None = None) -> list[Task]:
     """The tasks of a step by their ids, at most the first `most`."""
     tasks = list(step)[::-1]
     return tasks if most is None else tasks[:most]
+
+
+def tasks_of(place: Place) -> list[Task]:
+    """All tasks that the place stands for, step after step."""
+    if place.task is not None:
+        return [place.task]
+    steps = [place.step] if place.step is not None else list(place.run)[::-1]
+    return [task for step in steps for task in in_order(step)]

@@ -86,12 +86,24 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     command, *rest = arguments
     if names_flow(command):
         return command, rest
+    if command == "tag":
+        return _split_tag(rest)
     if command not in _WITH_FLOW:
         return None, list(arguments)
     from rayflow.cli.options import launch_options, shared_options, value_options
 
     flow, rest = take_flow(rest, {*value_options([*launch_options(), *shared_options()]), *_VALUED})
     return flow, [command, *rest]
+
+
+def _split_tag(rest: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The same for `tag`, whose other arguments may look like a flow (`user:ann`): only the first, or the one after `add`, is looked at."""
+    from rayflow.cli.arguments import names_flow
+
+    for position in (0, 1):
+        if len(rest) > position and names_flow(rest[position]):
+            return rest[position], ["tag", *rest[:position], *rest[position + 1 :]]
+    return None, ["tag", *rest]
 
 
 def _exit_code(result: object) -> int:

@@ -1,4 +1,5 @@
-"""Layer 4, the read side: what a notebook, a running task and a command ask about runs. Everything here only reads.
+"""Layer 4, the read side: what a notebook, a running task and a command ask about runs. Everything here only reads,
+but for tags, which anyone may change.
 
 What it is, from the bottom up:
 
@@ -7,8 +8,11 @@ What it is, from the bottom up:
 * `roots` - roots and runs that this process has open; `session` - which root and namespace it looks at; `environ` - the rule for both.
 * `attempts` - which record stands for a task (committed, failed, under way) and what it sees; `bookkeeping` - artifacts which
   Metaflow stores with each task (`_foreach_stack`, `_success` ...) and which are computed here when somebody reads them;
-  `facts` - the same for its metadata; `logs` - what it printed; `descent` - where it led; `tags` - the tags of a run as they are now.
+  `facts` - the same for its metadata; `logs` - what it printed; `following` - the same as it arrives; `descent` - where it led;
+  `tags` - the tags of a run as they are now.
 * `flows`, `runs`, `tasks`, `data`, `package` - the objects: `Rayflow`, `Flow`, `Run`, `Step`, `Task`, `DataArtifact`.
+* `finding` - which of the runs are meant, by state, time, tags and parameters.
+* `comparing` - how two runs differ; `codediff` and `differences` - the same of two code packages, and of two values.
 * `objects` - any of them by pathspec; `tables` - a step as a table; `lookup` - how commands name runs and artifacts.
 
 An object is a reference (pathspec, root, namespace) and holds no bytes: it is made without reading when its parent has read

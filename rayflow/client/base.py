@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from rayflow.client.roots import Root, RunHandle, root_at
 from rayflow.client.session import current_root, get_namespace
-from rayflow.client.tags import Tags, tags_of
+from rayflow.client.tags import Tags
 from rayflow.model.errors import RayflowInvalidPathspec, RayflowNamespaceMismatch, RayflowNotFound, UnsafeName
 
 _MAX_ATTEMPTS = 6
@@ -73,7 +73,8 @@ class RayflowObject:
 
     @property
     def _tags(self) -> Tags:
-        return tags_of(self._handle)
+        handle = self._handle
+        return handle.tags.of(handle.record)
 
     @property
     def id(self) -> str:
@@ -108,8 +109,9 @@ class RayflowObject:
 
     def is_in_namespace(self) -> bool:
         """Whether the run that this belongs to has the tag that is the namespace."""
-        tags = self.tags  # read in any case, so that a run which cannot be read is noticed
-        return self._namespace is None or self._namespace in tags
+        handle = self._handle
+        record = handle.record  # read in any case, so that a run which cannot be read is noticed
+        return self._namespace is None or handle.tags.have(record, self._namespace)
 
     def __str__(self) -> str:
         attempt = "" if self._attempt is None else f", attempt={self._attempt}"

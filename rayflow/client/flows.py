@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from rayflow.catalog.index import IndexEntry
 from rayflow.client.base import Container, local_time, reference
+from rayflow.client.finding import STATES, Wanted, holds, matching
 from rayflow.client.roots import Root
 from rayflow.client.runs import Run
 from rayflow.client.session import current_root, get_namespace
 from rayflow.client.tags import Tags
-from rayflow.model.errors import RayflowNotFound, StoreFault
+from rayflow.model.errors import RayflowNotFound, UserError
 from rayflow.model.records import Outcome
 
-_log = logging.getLogger(__name__)
 _NO_TAGS = Tags(frozenset(), frozenset())
 
 
@@ -27,6 +27,7 @@ class Flow(Container[Run]):
     def _look(self) -> None:
         if not self._root.has(self.id):
             raise self._not_found()
+        self._root.tags(self.id).look()
 
     @property
     def _tags(self) -> Tags:
@@ -53,13 +54,25 @@ class Flow(Container[Run]):
     @property
     def latest_successful_run(self) -> Run | None:
         """The newest run in the namespace whose end step succeeded; None without one."""
-        return next(
-            (run for run, entry in self._entries() if _may_have_succeeded(entry) and _holds(run, lambda each: each.successful)), None
-        )
+        succeeded = matching(self._entries(), Wanted(states=frozenset({Outcome.SUCCEEDED.value})))
+        return next((run for run in succeeded if holds(run, lambda each: each.successful)), None)
 
-    def runs(self, *tags: str) -> Iterator[Run]:
-        """The runs in the namespace that have all of `tags`, newest first."""
-        return self._having(tags)
+    def runs(
+        self,
+        *tags: str,
+        state: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Iterator[Run]:
+        """The runs in the namespace that have all of `tags`, newest first, found as they are asked for. `state` is one of `Run.state`,
+        `since` and `until` bound when they were started (the former included; local time, where none is said), `parameters` must have
+        these values: texts, numbers, or what reads like them."""
+        if state is not None and state not in STATES:
+            raise UserError(f"There is no state '{state}'. The states of a run are: {', '.join(STATES)}.")
+        texts = {name: value if isinstance(value, str) else repr(value) for name, value in (parameters or {}).items()}
+        begin, end = (int(moment.timestamp() * 1e6) if moment is not None else None for moment in (since, until))
+        return matching(self._entries(), Wanted(frozenset(tags), frozenset({state} if state else ()), begin, end, texts))
 
     def __iter__(self) -> Iterator[Run]:
         return (run for run, _ in self._entries())
@@ -67,27 +80,11 @@ class Flow(Container[Run]):
     def _entries(self) -> Iterator[tuple[Run, IndexEntry]]:
         for entry in self._root.runs(self.id):
             run = self._to(Run, self.id, entry.run_id)
-            if _holds(run, Run.is_in_namespace):
+            if holds(run, Run.is_in_namespace):
                 yield run, entry
 
     def _child(self, name: str) -> Run:
         return self._checked(Run, self.id, name)
-
-
-def _may_have_succeeded(entry: IndexEntry) -> bool:
-    """The index is a hint: a run without an end entry is looked at."""
-    return entry.outcome in (None, Outcome.SUCCEEDED)
-
-
-def _holds(run: Run, claim: Callable[[Run], bool]) -> bool:
-    """Whether the claim holds; not of a run that is gone or damaged, since one damaged run must hide no other."""
-    try:
-        return claim(run)
-    except RayflowNotFound:
-        return False  # removed, or its driver has not got further than the directory
-    except StoreFault as fault:
-        _log.warning("%s is left out: %s", run, fault)
-        return False
 
 
 class Rayflow:

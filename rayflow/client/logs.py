@@ -17,6 +17,7 @@ from rayflow.client.attempts import Attempt
 from rayflow.model.errors import StoreMissing, UserError
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
+from rayflow.store.scrubbing import without_filling
 
 _STREAMS = {"stdout": "out", "stderr": "err"}
 _MARK = struct.Struct("<qqq")
@@ -47,7 +48,7 @@ class LogRange:
         if self.end is not None and self.end <= self.begin:
             return b""
         try:
-            return self.store.read(self.layout.log(self.name, self.stream), self.begin, self.end)
+            return without_filling(self.store.read(self.layout.log(self.name, self.stream), self.begin, self.end))
         except StoreMissing:
             read_run(self.store, self.layout.flow, self.layout.run)
             return b""
@@ -59,7 +60,10 @@ class LogRange:
 
     def lines(self) -> Iterator[tuple[datetime, bytes]]:
         """(time, line without its newline), in order. Times are naive and in UTC."""
-        content = self.read()
+        yield from self.lines_of(self.read())
+
+    def lines_of(self, content: bytes) -> Iterator[tuple[datetime, bytes]]:
+        """The same of what was read already: the beginning of the range."""
         if not content:
             return
         times, sizes = self._marks()

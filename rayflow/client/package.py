@@ -65,6 +65,11 @@ class RayflowCode:
             raise RayflowDataMissing(f"The code package {self.path} has no file {self.script_name}.") from None
 
     @property
+    def files(self) -> dict[str, bytes]:
+        """The contents of its files, by name."""
+        return {member.filename: self._archive.read(member) for member in self._archive.infolist() if not member.is_dir()}
+
+    @property
     def tarball(self) -> tarfile.TarFile:
         """The package as a tar file in memory."""
         content = io.BytesIO()

@@ -23,6 +23,7 @@ from rayflow.catalog.view import RunView
 from rayflow.client.cache import cached
 from rayflow.client.lineage import Lineage
 from rayflow.client.reader import StoreReader
+from rayflow.client.tags import FlowTags
 from rayflow.model.errors import StoreMissing
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
@@ -39,9 +40,10 @@ _MAX_SEQUENCES = 4
 class RunHandle:
     """One run, read as far as was asked: its record first, what is committed later. One thread's own."""
 
-    def __init__(self, store: Store, flow: str, run_id: str) -> None:
+    def __init__(self, store: Store, flow: str, run_id: str, tags: FlowTags | None = None) -> None:
         self.store = store
         self.layout = RunLayout(flow, run_id)
+        self.tags = tags or FlowTags(store, flow)
         self._opened: OpenedRun | None = None
         self._lineage: Lineage | None = None
         self._end_text = b""
@@ -81,6 +83,7 @@ class RunHandle:
 
     def look(self) -> None:
         """Brings what was read up to date, now."""
+        self.tags.look()
         if self._opened is None:
             return
         if self._opened.ending is None:
@@ -133,6 +136,7 @@ class Root:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._open = _OpenRuns()
+        self._tags: dict[str, FlowTags] = {}
 
     @property
     def url(self) -> str:
@@ -143,7 +147,7 @@ class Root:
         key, handles = (flow, run_id), self._open.handles
         handle = handles.get(key)
         if handle is None:
-            handle = handles[key] = RunHandle(self.store, flow, run_id)
+            handle = handles[key] = RunHandle(self.store, flow, run_id, self.tags(flow))
             if len(handles) > _MAX_RUNS:
                 handles.popitem(last=False)
         else:
@@ -153,6 +157,10 @@ class Root:
     def forget(self, flow: str, run_id: str) -> None:
         """Drops what was read of a run that turned out not to be there."""
         self._open.handles.pop((flow, run_id), None)
+
+    def tags(self, flow: str) -> FlowTags:
+        """The tags of a flow's runs; one for all of them, and for all threads."""
+        return self._tags.setdefault(flow, FlowTags(self.store, flow))
 
     def runs(self, flow: str) -> Iterator[IndexEntry]:
         """The runs of a flow, newest first, lazily."""

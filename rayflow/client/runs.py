@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of
 from rayflow.client.base import Container, local_time
 from rayflow.client.package import RayflowCode
+from rayflow.client.roots import RunHandle
+from rayflow.client.tags import tag_list
 from rayflow.client.tasks import Task
 from rayflow.flow.trigger import Trigger
 from rayflow.model.errors import RayflowNotFound
@@ -162,6 +164,11 @@ class Run(Container[Step]):
         return self._to(Flow, self._parts[0])
 
     @property
+    def handle(self) -> RunHandle:
+        """The run, as far as it is read."""
+        return self._handle
+
+    @property
     def created_at(self) -> datetime | None:
         """When it was started; naive local time."""
         return local_time(self._handle.record.created_us)
@@ -250,3 +257,34 @@ class Run(Container[Step]):
 
     def _child(self, name: str) -> Step:
         return self._checked(Step, *self._parts, name)
+
+    # Anyone may change the tags of a run, at any time, also its own tasks while it runs.
+
+    def add_tag(self, tag: str | Iterable[str]) -> None:
+        """Adds a tag: a text of at most 500 characters, as one of at most 50. One that is there already is passed over, also where it is
+        a system tag. `RayflowTaggingError` where it cannot be added; then nothing is."""
+        self._change_tags(add=tag_list(tag, takes_text=True))
+
+    def add_tags(self, tags: str | Iterable[str]) -> None:
+        """Adds several tags at once, or none."""
+        self._change_tags(add=tag_list(tags, takes_text=True))
+
+    def remove_tag(self, tag: str | Iterable[str]) -> None:
+        """Removes a tag. One that is not there is passed over; `RayflowTaggingError` for a system tag."""
+        self._change_tags(remove=tag_list(tag, takes_text=True))
+
+    def remove_tags(self, tags: Iterable[str]) -> None:
+        """Removes several tags at once, or none."""
+        self._change_tags(remove=tag_list(tags))
+
+    def replace_tag(self, tag_to_remove: str | Iterable[str], tag_to_add: str | Iterable[str]) -> None:
+        """Removes a tag and adds another in its place: nobody sees the run with neither, or both."""
+        self._change_tags(remove=tag_list(tag_to_remove, takes_text=True), add=tag_list(tag_to_add, takes_text=True))
+
+    def replace_tags(self, tags_to_remove: Iterable[str], tags_to_add: Iterable[str]) -> None:
+        """Removes some tags and adds others, at once."""
+        self._change_tags(remove=tag_list(tags_to_remove), add=tag_list(tags_to_add))
+
+    def _change_tags(self, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        handle = self._handle
+        handle.tags.change(handle.record, add=add, remove=remove)

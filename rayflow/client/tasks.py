@@ -16,6 +16,8 @@ from rayflow.client.descent import children_of
 from rayflow.client.facts import Metadata, facts_of
 from rayflow.client.logs import LogRange, log_of
 from rayflow.client.package import RayflowCode
+from rayflow.client.roots import RunHandle
+from rayflow.flow.current import current
 from rayflow.model.caught import CaughtException
 from rayflow.model.indexes import TaskKey
 
@@ -35,10 +37,16 @@ class Task(Container[DataArtifact]):
         self.look()
 
     def look(self) -> None:
-        """Reads anew whether it exists; `RayflowNotFound` where it does not."""
+        """Reads anew whether it exists; `RayflowNotFound` where it does not. The task that is being performed here does, also before the
+        driver has noted so (of a batch it never does, and of nothing on a bucket)."""
         self._handle.look()
-        if self.key is None:
+        if self.key is None and self.pathspec != current.pathspec:
             raise self._not_found()
+
+    @property
+    def handle(self) -> RunHandle:
+        """The run, as far as it is read."""
+        return self._handle
 
     def known_as(self, key: TaskKey) -> None:
         """Says which task the pathspec means, so that it need not be found."""

@@ -64,7 +64,12 @@ class FlowLayout:
 
     @property
     def tags(self) -> str:
+        """Directory of the log of changes of tags."""
         return f"{self.flow}/tags"
+
+    def tag_file(self, number: int) -> str:
+        """Create-only; change `number` of the tags of any run, with others before it."""
+        return f"{self.flow}/tags/{number:08d}.json"
 
     @property
     def runs(self) -> str:

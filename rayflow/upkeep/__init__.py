@@ -6,6 +6,7 @@ to take away what nobody needs any more.
 * `references` - which objects a run refers to, its own and those of runs that it continues: the one place that knows.
 * `verify` - every object that a run refers to is there and as it was stored; what is not is named, with the tasks that are to run again.
   `resume` asks the same, so that what is damaged is computed again.
+* `taglog` - the same of the log of changes of tags, which belongs to a flow.
 * `removal` - `rm` of runs, and `gc`: mark what the runs refer to, sweep the rest.
 
 Removing is safe beside live runs and resumes:
@@ -24,6 +25,6 @@ that a run began to use in that very moment.
 """
 
 from rayflow.upkeep.removal import Removal, plan_gc, plan_rm
-from rayflow.upkeep.verify import Damage, Verified, damages_of, verify_run
+from rayflow.upkeep.verify import Damage, Verified, damages_of, verify_run, verify_tags
 
-__all__ = ["Damage", "Removal", "Verified", "damages_of", "plan_gc", "plan_rm", "verify_run"]
+__all__ = ["Damage", "Removal", "Verified", "damages_of", "plan_gc", "plan_rm", "verify_run", "verify_tags"]

@@ -12,12 +12,14 @@ from rayflow.catalog.index import flows_of, is_flow, newest_first
 from rayflow.catalog.ownership import is_alive, take_epoch, this_process
 from rayflow.catalog.reading import open_run
 from rayflow.catalog.run import RunRecord, read_run
+from rayflow.catalog.tags import forget_tags
 from rayflow.model.entry import Entry
 from rayflow.model.errors import RayflowException, RayflowNotFound, RunOwnedElsewhere, StoreExists, StoreMissing, UserError
 from rayflow.model.layout import FlowLayout, RunLayout, is_run_id
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome
 from rayflow.upkeep.references import Referring
+from rayflow.upkeep.taglog import NO_TAGS, covered_files, look_at_tags
 
 GRACE_US = 24 * 3600 * 1_000_000
 """What belongs to no run, and is younger, may be that of a run which starts just now."""
@@ -95,6 +97,13 @@ def is_marked(store: Store, layout: RunLayout) -> bool:
 
 def _old(store: Store, flow: str, before_us: int, kept_tags: frozenset[str], found: Removal) -> set[str]:
     """The runs that are old enough to go."""
+    log = look_at_tags(store, flow) if kept_tags else NO_TAGS
+    if log.damages:
+        found.kept.append(
+            f"Runs of {flow} are kept: {', '.join(sorted(log.damages))} is damaged or gone, so that it is not known which of them have the"
+            " tag. Put their tags right (rayflow tag list, rayflow tag add); then remove that file."
+        )
+        return set()
     old: set[str] = set()
     for entry in newest_first(store, flow):
         if entry.created_us >= before_us:
@@ -107,7 +116,7 @@ def _old(store: Store, flow: str, before_us: int, kept_tags: frozenset[str], fou
         except RayflowException as fault:
             found.kept.append(f"{flow}/{entry.run_id} is kept: {fault}")
             continue
-        if kept_tags.intersection((*record.tags, *record.system_tags)):
+        if kept_tags.intersection((*log.state.of(record.run_id).applied(record.tags), *record.system_tags)):
             continue
         if _is_in_progress(store, layout):
             found.kept.append(f"{flow}/{entry.run_id} is kept: it is in progress.")
@@ -217,6 +226,7 @@ class _Sweep:
             for run, entries in files.items():  # temporary files of writers that died
                 if run not in self._succeeded and run not in removed:
                     self._take(each for each in entries if each.is_leaving and self._is_of_age(each))
+            self._take(list(covered_files(self._store, self._flow, self._now_us - GRACE_US)))
         self._take(each for each in code if each.key not in marked and self._is_of_age(each))
 
     def _is_of_age(self, entry: Entry) -> bool:
@@ -280,6 +290,8 @@ class _Sweep:
         """Of all of them before anything else, so that nobody finds one of which a part is gone: a run may need what is another's."""
         for run in sorted(removed):
             self._fence(RunLayout(self._flow, run))
+        if removed and self._deletes:
+            forget_tags(self._store, self._flow, removed)
         named = self._store.entries(FlowLayout(self._flow).index) if removed else ()
         self._take(each for each in named if removed.intersection(each.key.rpartition("/")[2].split(".")[1:2]))
         for run in sorted(removed):

@@ -18,6 +18,7 @@ from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Segment
 from rayflow.upkeep.references import Reference, Referring
+from rayflow.upkeep.taglog import look_at_tags
 
 _PIECE_NBYTES = 16 << 20
 
@@ -40,8 +41,9 @@ class Damage:
 
 @dataclass
 class Verified:
-    """What was looked at of one run, and what was found: `steps` are those that a resume performs again, in the
-    graph's order: those with damaged tasks, and what follows from them, unless they come out the same."""
+    """What was looked at of one run (or, without `run_id`, of what belongs to the whole flow), and what was found: `steps` are those that
+    a resume performs again, in the graph's order: those with damaged tasks, and what follows from them, unless they come out the
+    same."""
 
     flow: str
     run_id: str
@@ -49,6 +51,18 @@ class Verified:
     nbytes: int = 0
     damages: list[Damage] = field(default_factory=list[Damage])
     steps: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`Flow/run`, or the flow."""
+        return f"{self.flow}/{self.run_id}".rstrip("/")
+
+
+def verify_tags(store: Store, flow: str) -> Verified:
+    """Reads every change of the tags of the flow's runs."""
+    log = look_at_tags(store, flow)
+    damages = [Damage(key, problem, "changes of the tags of runs") for key, problem in sorted(log.damages.items())]
+    return Verified(flow, "", log.objects, log.nbytes, damages)
 
 
 def verify_run(store: Store, flow: str, run_id: str) -> Verified:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rayflow.cli.commands import describing, launching, reading
+from rayflow.cli.commands import describing, launching, logs, reading, tagging
 from rayflow.cli.commands.call import FlowCall
 from rayflow.cli.options import config_options, shared_options, stated
 from rayflow.cli.suggest import nearest
@@ -20,8 +20,9 @@ _BUILDERS: dict[str, Callable[[FlowCall], click.Command]] = {
     "run": launching.run_command,
     "resume": launching.resume_command,
     "show": describing.show_command,
-    "logs": reading.flow_logs_command,
+    "logs": logs.flow_logs_command,
     "dump": reading.flow_dump_command,
+    "tag": tagging.flow_tag_command,
     "output-raw": describing.output_raw_command,
     "output-dot": describing.output_dot_command,
     "version": describing.version_command,
@@ -86,8 +87,9 @@ _SUMMARIES = {
     "run": "Run the flow.",
     "resume": "Continue an earlier run: what is done is not done again.",
     "show": "Show the structure of the flow.",
-    "logs": "Show what tasks printed.",
+    "logs": "Show what tasks printed, or take it back: logs [show] | scrub.",
     "dump": "Show the artifacts of a task, or of all tasks of a step.",
+    "tag": "Show and change the tags of runs: tag add | remove | replace | list.",
     "output-raw": "Write the flow's graph as data.",
     "output-dot": "Write the flow's graph for Graphviz.",
     "version": "Show the version of rayflow.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,61 +12,99 @@ import click
 
 from rayflow.cli.commands.call import Call
 from rayflow.cli.locating import Place, in_order, place_named
+from rayflow.cli.moments import moment_us
 from rayflow.cli.options import json_option, root_option
-from rayflow.cli.reporting.text import duration, harmless, size
+from rayflow.cli.reporting.drawing import draw_pairs, draw_table, text_of
+from rayflow.cli.reporting.text import duration, size
 from rayflow.cli.suggest import nearest
 from rayflow.model.errors import RayflowNotFound, UsageError
 
 if TYPE_CHECKING:
     from rayflow.client.data import DataArtifact
+    from rayflow.client.finding import Found, Wanted
     from rayflow.client.roots import Root
     from rayflow.client.runs import Run, Step
     from rayflow.client.tasks import Task
 
 _MOST_TASKS = 50
+_STATES = ("running", "succeeded", "failed", "interrupted", "unknown")
+
+
+_LS_HELP = """List runs, newest first: of FLOW, or of all flows.
+
+Filters are all to hold; what --status may be can be given several times. Only runs that are shown, or that the index cannot tell
+of, are opened. Exit code 1 where there is none.
+"""
 
 
 def ls_command(call: Call) -> click.Command:
-    def run(flow: str | None, most: int, json: bool, root: str | None) -> None:
-        _list_runs(call, flow, most, call.surroundings.root(root), is_json=json)
+    def run(flow: str | None, most: int, json: bool, root: str | None, **filters: Any) -> None:
+        _list_runs(call, flow, most, _wanted(**filters), call.surroundings.root(root), is_json=json)
 
+    when = "an age (12h, 30d, 8w), or a date of local time (2026-11-28, '2026-11-28 14:30')"
     params: list[click.Parameter] = [
         click.Argument(["flow"], required=False),
         click.Option(["-n", "most"], type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="At most so many runs."),
+        click.Option(["--tag", "tags"], multiple=True, metavar="TAG", help="Only runs that have this tag (repeatable)."),
+        click.Option(["--status", "states"], multiple=True, type=click.Choice(_STATES), help="Only runs that are so (repeatable)."),
+        click.Option(["--since"], metavar="WHEN", help=f"Only runs that were started since then: {when}."),
+        click.Option(["--until"], metavar="WHEN", help="Only runs that were started before then; a date alone counts to its end."),
+        click.Option(["--param", "parameters"], multiple=True, metavar="NAME=VALUE", help="Only runs with that value (repeatable)."),
         json_option("As JSON."),
         root_option(),
     ]
-    return click.Command("ls", callback=run, params=params, help="List runs, newest first: of FLOW, or of all flows.")
+    return click.Command("ls", callback=run, params=params, help=_LS_HELP)
 
 
-def _list_runs(call: Call, flow: str | None, most: int, root_url: str, *, is_json: bool) -> None:
+def _wanted(tags: tuple[str, ...], states: tuple[str, ...], since: str | None, until: str | None, parameters: tuple[str, ...]) -> Wanted:
+    from rayflow.client.finding import Wanted
+
+    now_us = time.time_ns() // 1000
+    pairs = [text.partition("=") for text in parameters]
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise UsageError(f"--param {name!r} says no value. Give NAME=VALUE.")
+    return Wanted(
+        frozenset(tags),
+        frozenset(states),
+        moment_us(since, "--since", now_us) if since is not None else None,
+        moment_us(until, "--until", now_us, is_end=True) if until is not None else None,
+        {name.replace("-", "_"): value for name, _, value in pairs},
+    )
+
+
+def _list_runs(call: Call, flow: str | None, most: int, wanted: Wanted, root_url: str, *, is_json: bool) -> None:
+    from itertools import islice
+
+    from rayflow.client.finding import matching
     from rayflow.client.roots import root_at
 
     root = root_at(root_url)
     known = root.flows()
     if flow is not None and flow not in known:
         raise RayflowNotFound(f"There is no flow '{flow}' under {root.url}.{nearest(flow, known)}")
-    runs = _newest(root, [flow] if flow is not None else known, most)
+    runs = list(islice(matching(_newest(root, [flow] if flow is not None else known), wanted), most))
     if not runs:
-        raise RayflowNotFound(f"There are no runs under {root.url}.")
+        raise RayflowNotFound(f"There are no {'' if wanted.is_all else 'such '}runs under {root.url}.")
     facts = [_facts(run) for run in runs]
     if is_json:
         call.out.write(json.dumps(facts, indent=2) + "\n")
         return
     rows = [(run["flow"], run["run_id"], run["state"], run["created_at"][:19].replace("T", " "), run["user"], _took(run)) for run in facts]
-    _table(call, ("flow", "run", "state", "started", "user", "took"), rows)
+    draw_table(call.out, ("flow", "run", "state", "started", "user", "took"), rows)
 
 
-def _newest(root: Root, flows: Sequence[str], most: int) -> list[Run]:
-    """The newest runs of these flows. Costs one listing a flow, and opens only what is shown."""
-    from itertools import islice
+def _newest(root: Root, flows: Sequence[str]) -> Iterator[Found]:
+    """The runs of these flows, newest first. Costs one listing a flow, and opens none."""
+    from heapq import merge
 
     from rayflow.client.base import reference
     from rayflow.client.runs import Run
 
-    entries = [(entry, flow) for flow in flows for entry in islice(root.runs(flow), most)]
-    entries.sort(key=lambda each: -each[0].created_us)
-    return [reference(Run, root, (flow, entry.run_id), None) for entry, flow in entries[:most]]
+    def of(flow: str) -> Iterator[Found]:
+        return ((reference(Run, root, (flow, entry.run_id), None), entry) for entry in root.runs(flow))
+
+    return merge(*(of(flow) for flow in flows), key=lambda found: -found[1].created_us)
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -136,14 +175,14 @@ def show_command(call: Call) -> click.Command:
 def _show_run(call: Call, run: Run) -> None:
     facts = _facts(run)
     names = ("state", "user", "created_at", "ended_at", "origin", "tags")
-    described = [("run", run.pathspec), *((name, _text(facts[name])) for name in names)]
-    _pairs(call, [*described, ("failure", _reason(run) or "")])
+    described = [("run", run.pathspec), *((name, text_of(facts[name])) for name in names)]
+    draw_pairs(call.out, [*described, ("failure", _reason(run) or "")])
     parameters = _parameters(run)
     if parameters:
         call.out.write("\n")
-        _pairs(call, list(parameters.items()))
+        draw_pairs(call.out, list(parameters.items()))
     call.out.write("\n")
-    _table(call, ("step", "done", "failed", "running"), [tuple(step.values()) for step in _steps(run)])
+    draw_table(call.out, ("step", "done", "failed", "running"), [tuple(step.values()) for step in _steps(run)])
 
 
 def _show_why(call: Call, run: Run, *, is_json: bool) -> None:
@@ -155,7 +194,7 @@ def _show_why(call: Call, run: Run, *, is_json: bool) -> None:
     if is_json:
         call.out.write(json.dumps([asdict(why) for why in found], indent=2) + "\n")
         return
-    _table(call, ("step", "reused", "performed", "why"), [(why.step, why.reused, why.performed, why.reason) for why in found])
+    draw_table(call.out, ("step", "reused", "performed", "why"), [(why.step, why.reused, why.performed, why.reason) for why in found])
 
 
 def _steps(run: Run) -> Iterator[dict[str, Any]]:
@@ -189,26 +228,26 @@ def _reason(run: Run) -> str | None:
 
 def _show_step(call: Call, step: Step) -> None:
     tasks = in_order(step, _MOST_TASKS + 1)
-    rows = [(task.id, _text(task.index), _state(task), task.current_attempt + 1, _seconds(task)) for task in tasks[:_MOST_TASKS]]
-    _table(call, ("task", "index", "state", "attempts", "took"), rows)
+    rows = [(task.id, text_of(task.index), _state(task), task.current_attempt + 1, _seconds(task)) for task in tasks[:_MOST_TASKS]]
+    draw_table(call.out, ("task", "index", "state", "attempts", "took"), rows)
     if len(tasks) > _MOST_TASKS:
         call.out.write(f"... the first {_MOST_TASKS}; all with --json, or --table\n")
 
 
 def _show_task(call: Call, task: Task) -> None:
-    _pairs(
-        call,
+    draw_pairs(
+        call.out,
         [
             ("task", task.pathspec),
             ("state", _state(task)),
-            ("index", _text(task.index)),
+            ("index", text_of(task.index)),
             ("attempts", str(task.current_attempt + 1)),
             ("started", _iso(task.created_at)),
             ("took", _seconds(task)),
         ],
     )
     call.out.write("\n")
-    _table(call, ("artifact", "type", "size", "value"), [(each.id, each.type, size(each.size), each.preview) for each in task])
+    draw_table(call.out, ("artifact", "type", "size", "value"), [(each.id, each.type, size(each.size), each.preview) for each in task])
 
 
 def _state(task: Task) -> str:
@@ -226,7 +265,7 @@ def _show_table(call: Call, step: Step) -> None:
     table = step.table()
     columns = list(table.column_names)
     rows = table.slice(0, _MOST_TASKS).to_pylist()
-    _table(call, columns, [tuple(row[name] for name in columns) for row in rows])
+    draw_table(call.out, columns, [tuple(row[name] for name in columns) for row in rows])
     if table.num_rows > _MOST_TASKS:
         call.out.write(f"... the first {_MOST_TASKS} of {table.num_rows:,}\n")
 
@@ -255,27 +294,3 @@ def _task_facts(task: Task) -> dict[str, Any]:
 
 def _artifact_facts(artifact: DataArtifact) -> dict[str, Any]:
     return {"name": artifact.id, "type": artifact.type, "nbytes": artifact.size, "preview": artifact.preview}
-
-
-# -- drawing -----------------------------------------------------------------------------------------------------------
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def _pairs(call: Call, pairs: Sequence[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in pairs)
-    for name, value in pairs:
-        if value:
-            call.out.write(f"{harmless(name):<{width}}  {harmless(value)}\n")
-
-
-def _table(call: Call, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns that are as wide as their widest cell: a table that `awk` can read, and no rich for it."""
-    cells = [list(titles), *([harmless(_text(cell)) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(titles))]
-    for line in cells:
-        call.out.write("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")

@@ -48,7 +48,7 @@ def _ls(call: Call) -> click.Command:
 
 
 def _logs(call: Call) -> click.Command:
-    from rayflow.cli.commands.reading import logs_command
+    from rayflow.cli.commands.logs import logs_command
 
     return logs_command(call)
 
@@ -63,6 +63,18 @@ def _path(call: Call) -> click.Command:
     from rayflow.cli.commands.reading import path_command
 
     return path_command(call)
+
+
+def _diff(call: Call) -> click.Command:
+    from rayflow.cli.commands.diffing import diff_command
+
+    return diff_command(call)
+
+
+def _tag(call: Call) -> click.Command:
+    from rayflow.cli.commands.tagging import tag_command
+
+    return tag_command(call)
 
 
 def _verify(call: Call) -> click.Command:
@@ -110,9 +122,11 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "check": (_check, "Check that a flow is valid."),
     "show": (_show, "Show a run, a step or a task; or, with FLOW.py, the structure of a flow."),
     "ls": (_ls, "List runs, newest first."),
-    "logs": (_logs, "Show what tasks printed."),
+    "logs": (_logs, "Show what tasks printed, or take it back: logs [show] | scrub."),
     "dump": (_dump, "Show the artifacts of tasks."),
     "path": (_path, "Show which file holds an artifact."),
+    "diff": (_diff, "Show how two runs differ: parameters, code, artifacts, times."),
+    "tag": (_tag, "Show and change the tags of runs: tag add | remove | replace | list."),
     "verify": (_verify, "Check that everything that runs refer to is there, and as it was stored."),
     "rm": (_rm, "Remove runs."),
     "gc": (_gc, "Remove what no run needs any more, and old runs."),

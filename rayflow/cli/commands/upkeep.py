@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rayflow.cli.commands.call import Call
+from rayflow.cli.moments import age_us
 from rayflow.cli.options import json_option, root_option
 from rayflow.cli.reporting.text import harmless, size
 from rayflow.model.errors import RayflowNotFound, UsageError
@@ -32,30 +33,25 @@ _GC_HELP = """Show what no run needs any more, and with --delete remove it.
 That is what failed attempts and killed drivers left in runs that succeeded, code packages of runs that are gone, and, with --older-than,
 runs that are so old. Runs that did not succeed are not touched otherwise, since they may be resumed. Safe beside runs in progress.
 """
-_AGE = re.compile(r"(\d+)\s*([hdw])")
-_UNITS_S = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def verify_command(call: Call) -> click.Command:
     def run(runs: tuple[str, ...], json: bool, root: str | None) -> int:
         from rayflow.client.roots import root_at
-        from rayflow.upkeep import verify_run
 
         reading = root_at(call.surroundings.root(root))
         wanted = _named(call, runs, root) or [(flow, entry.run_id) for flow in reading.flows() for entry in reading.runs(flow)]
         if not wanted:
             raise RayflowNotFound(f"There are no runs under {reading.url}.")
         found: list[Verified] = []
-        for flow, run_id in wanted:
-            found.append(verify_run(reading.store, flow, run_id))
+        for each in _verified(reading.store, wanted):
+            found.append(each)
             if not json:
                 _tell_damages(call, reading.store, found[-1])
         if json:
             _as_json(call, found)
         else:
-            damaged = sum(bool(each.damages) for each in found)
-            looked = f"{_count(len(found), 'run')}, {_count(sum(each.objects for each in found), 'object')}, {_nbytes(found)}"
-            call.out.write(f"{looked}: {_count(damaged, 'run')} damaged\n" if damaged else f"{looked}: all as it was stored\n")
+            call.out.write(_summary(found) + "\n")
         return int(any(each.damages for each in found))
 
     params: list[click.Parameter] = [
@@ -76,10 +72,27 @@ def _named(call: Call, runs: tuple[str, ...], root: str | None) -> list[tuple[st
     return found
 
 
+def _verified(store: Store, runs: list[tuple[str, str]]) -> Iterator[Verified]:
+    """The runs, and the tags of their flows where any were changed."""
+    from rayflow.upkeep import verify_run, verify_tags
+
+    yield from (verify_run(store, flow, run_id) for flow, run_id in runs)
+    tags = (verify_tags(store, flow) for flow in dict.fromkeys(flow for flow, _ in runs))
+    yield from (each for each in tags if each.objects or each.damages)
+
+
+def _summary(found: list[Verified]) -> str:
+    looked = f"{_count(sum(bool(each.run_id) for each in found), 'run')}, {_count(sum(each.objects for each in found), 'object')}"
+    damaged = [each for each in found if each.damages]
+    runs, tags = _count(sum(bool(each.run_id) for each in damaged), "run"), [each.flow for each in damaged if not each.run_id]
+    told = f"{runs} damaged{', and the tags of ' + ', '.join(tags) if tags else ''}" if damaged else "all as it was stored"
+    return f"{looked}, {_nbytes(found)}: {told}"
+
+
 def _tell_damages(call: Call, store: Store, found: Verified) -> None:
     for damage in found.damages:
         where = store.local_path(damage.key) if not damage.key.startswith("/") else damage.key
-        call.out.write(f"{found.flow}/{found.run_id}: {harmless(where or f'{store.url}/{damage.key}')} {harmless(damage.problem)}\n")
+        call.out.write(f"{found.name}: {harmless(where or f'{store.url}/{damage.key}')} {harmless(damage.problem)}\n")
         call.out.write(f"    it holds {harmless(damage.what)}\n")
     if found.steps:
         damaged = {damage.step for damage in found.damages}
@@ -93,7 +106,7 @@ def _as_json(call: Call, found: list[Verified]) -> None:
 
     forms: list[dict[str, Any]] = [
         {
-            "run": f"{each.flow}/{each.run_id}",
+            "run": each.name,
             "objects": each.objects,
             "nbytes": each.nbytes,
             "damages": [
@@ -140,7 +153,7 @@ def gc_command(call: Call) -> click.Command:
             now_us=time.time_ns() // 1000,
             deletes=delete,
             flow=flow,
-            older_than_us=_age_us(older_than) if older_than is not None else None,
+            older_than_us=age_us(older_than, "--older-than") if older_than is not None else None,
             kept_tags=frozenset(keep_tags),
         )
         _tell_kept(call, found)
@@ -162,14 +175,6 @@ def _store(call: Call, root: str | None) -> Store:
     from rayflow.store import open_root
 
     return open_root(call.surroundings.root(root), create=False)
-
-
-def _age_us(text: str) -> int:
-    """Microseconds; UsageError for what is no age."""
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"--older-than {text!r} is no age. Give a number of hours, days or weeks: 12h, 30d, 8w.")
-    return int(match[1]) * _UNITS_S[match[2]] * 1_000_000
 
 
 def _tell_kept(call: Call, found: Removal) -> None:

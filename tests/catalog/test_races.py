@@ -122,7 +122,7 @@ def reads_beyond_the_seal():
 
 
 def takes_zeros_for_damage():
-    def unframe(content, key):
+    def unframe(content, key, offset=0):
         for line in content.split(b"\n")[:-1]:
             event = journal._parsed(line, key)
             if event is None:

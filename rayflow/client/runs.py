@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of
 from rayflow.client.base import Container, local_time
+from rayflow.client.html import MOST_ROWS, card, left_out, stage, table, told, when
 from rayflow.client.package import RayflowCode
 from rayflow.client.tasks import Task
 from rayflow.model.errors import RayflowNotFound
@@ -106,6 +109,19 @@ class Step(Container[Task]):
 
     def _child(self, name: str) -> Task:
         return self._checked(Task, *self._parts, name)
+
+    def _html(self) -> str:
+        opened = self._handle.opened
+        if not self._exists():
+            raise self._not_found()
+        done = opened.view.totals().get(self.id, 0)
+        lost = [key for key in opened.view.failed if key.step == self.id and opened.view.find(*key) is None]
+        known = [] if self.id == PARAMETERS else [*sorted(lost), *islice(opened.view.keys(self.id), MOST_ROWS)]
+        tasks = [self._task_at(key) for key in known[:MOST_ROWS]]
+        rows = [(task.id, "" if task.index is None else str(task.index), task.stage, task.took) for task in tasks]
+        facts = [("done", f"{done:,}"), ("failed", f"{len(lost):,}" if lost else "")]
+        below = left_out(done + len(lost), len(rows)) if rows else ""
+        return card(str(self), facts, table(("task", "index", "state", "took"), rows, more=below))
 
     def table(self, *names: str) -> Any:
         """The step's done tasks as a `pyarrow.Table`: one row per task in index order, its position in each foreach around it, and the
@@ -245,6 +261,24 @@ class Run(Container[Step]):
         reached = {*opened.view.steps, *(key.step for key in (*opened.view.failed, *opened.underway))}
         names = [node.name for node in opened.record.graph if node.name in reached]
         return (self._to(Step, *self._parts, name) for name in reversed(names))
+
+    def _html(self) -> str:
+        opened, record = self._handle.opened, self._handle.record
+        ending = opened.ending
+        started, ended = self.created_at, self.ended_at
+        facts = [
+            ("state", stage(ending.outcome if ending is not None else None)),
+            ("started", when(started)),
+            ("took", f"{(ended - started).total_seconds():,.1f} s" if started is not None and ended is not None else ""),
+            ("resumes", record.origin or ""),
+            ("tags", ", ".join(sorted(self.user_tags))),
+            ("parameters", ", ".join(f"{name}={artifact.preview}" for name, artifact in record.parameters.items())),
+            ("failure", told(ending.failure) if ending is not None else ""),
+        ]
+        done = opened.view.totals()
+        lost = Counter(key.step for key in opened.view.failed if opened.view.find(*key) is None)
+        rows = [(step.id, f"{done.get(step.id, 0):,}", f"{lost[step.id]:,}" if lost[step.id] else "") for step in list(self)[::-1]]
+        return card(str(self), facts, table(("step", "done", "failed"), rows))
 
     def _child(self, name: str) -> Step:
         return self._checked(Step, *self._parts, name)

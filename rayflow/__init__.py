@@ -15,7 +15,7 @@
     if __name__ == "__main__":
         HelloFlow()
 
-The layers, top down (imports point down only; the import contracts enforce it): `cli`, `runtime`, `client`, `executors | store |
+The layers, top down (imports point down only; the import contracts enforce it): `runner`, `cli`, `runtime`, `client`, `executors | store |
 catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
 
 Names are loaded when they are first used: `import rayflow` loads neither ray nor pyarrow nor fsspec.
@@ -55,6 +55,8 @@ _HOMES = {
     "metadata": "rayflow.client",
     "get_metadata": "rayflow.client",
     "default_metadata": "rayflow.client",
+    "Runner": "rayflow.runner",
+    "NBRunner": "rayflow.runner",
 }
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from rayflow.flow.includefile import IncludeFile
     from rayflow.flow.parameters import JSONType, Parameter
     from rayflow.flow.step import step
+    from rayflow.runner import NBRunner, Runner
 
 __all__ = [
     "DataArtifact",
@@ -85,9 +88,11 @@ __all__ = [
     "FlowSpec",
     "IncludeFile",
     "JSONType",
+    "NBRunner",
     "Parameter",
     "Rayflow",
     "Run",
+    "Runner",
     "Step",
     "Task",
     "batch",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rayflow.cli.commands import describing, launching, reading
+from rayflow.cli.commands import describing, keyworded, launching, reading
 from rayflow.cli.commands.call import FlowCall
 from rayflow.cli.options import shared_options, stated
 from rayflow.cli.suggest import nearest
@@ -22,6 +22,7 @@ _BUILDERS: dict[str, Callable[[FlowCall], click.Command]] = {
     "dump": reading.flow_dump_command,
     "output-raw": describing.output_raw_command,
     "output-dot": describing.output_dot_command,
+    "output-options": keyworded.output_options_command,
     "version": describing.version_command,
     "help": describing.help_command,
 }
@@ -80,6 +81,7 @@ _SUMMARIES = {
     "dump": "Show the artifacts of a task, or of all tasks of a step.",
     "output-raw": "Write the flow's graph as data.",
     "output-dot": "Write the flow's graph for Graphviz.",
+    "output-options": "Write the options of `run` and `resume` as data.",
     "version": "Show the version of rayflow.",
     "help": "Show all commands and options.",
 }

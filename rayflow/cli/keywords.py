@@ -81,7 +81,7 @@ class Keyword:
 
     def _text(self, value: Any) -> str:
         value = self._checked(value)
-        if self.kind == "json" and not isinstance(value, str):
+        if isinstance(value, (dict, list)) or (self.kind == "json" and not isinstance(value, str)):
             return json.dumps(value)
         text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
         if self.choices and text.lower() not in [choice.lower() for choice in self.choices]:

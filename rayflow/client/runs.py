@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of
+from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of, standing_of
 from rayflow.client.base import Container, local_time
 from rayflow.client.html import MOST_ROWS, card, left_out, stage, table, told, when
 from rayflow.client.package import RayflowCode
@@ -111,17 +110,16 @@ class Step(Container[Task]):
         return self._checked(Task, *self._parts, name)
 
     def _html(self) -> str:
-        opened = self._handle.opened
         if not self._exists():
             raise self._not_found()
-        done = opened.view.totals().get(self.id, 0)
-        lost = [key for key in opened.view.failed if key.step == self.id and opened.view.find(*key) is None]
-        known = [] if self.id == PARAMETERS else [*sorted(lost), *islice(opened.view.keys(self.id), MOST_ROWS)]
-        tasks = [self._task_at(key) for key in known[:MOST_ROWS]]
+        if self.id == PARAMETERS:
+            return card(str(self), [], "<div>what is known before the first step</div>")
+        standing = standing_of(self._handle.opened, self.id)
+        committed = islice(self._handle.view.keys(self.id), MOST_ROWS)
+        tasks = [self._task_at(key) for key in [*standing.failed, *standing.running, *committed][:MOST_ROWS]]
         rows = [(task.id, "" if task.index is None else str(task.index), task.stage, task.took) for task in tasks]
-        facts = [("done", f"{done:,}"), ("failed", f"{len(lost):,}" if lost else "")]
-        below = left_out(done + len(lost), len(rows)) if rows else ""
-        return card(str(self), facts, table(("task", "index", "state", "took"), rows, more=below))
+        total = standing.done + len(standing.failed) + len(standing.running)
+        return card(str(self), standing.counts, table(("task", "index", "state", "took"), rows, more=left_out(total, len(rows))))
 
     def table(self, *names: str) -> Any:
         """The step's done tasks as a `pyarrow.Table`: one row per task in index order, its position in each foreach around it, and the
@@ -275,10 +273,8 @@ class Run(Container[Step]):
             ("parameters", ", ".join(f"{name}={artifact.preview}" for name, artifact in record.parameters.items())),
             ("failure", told(ending.failure) if ending is not None else ""),
         ]
-        done = opened.view.totals()
-        lost = Counter(key.step for key in opened.view.failed if opened.view.find(*key) is None)
-        rows = [(step.id, f"{done.get(step.id, 0):,}", f"{lost[step.id]:,}" if lost[step.id] else "") for step in list(self)[::-1]]
-        return card(str(self), facts, table(("step", "done", "failed"), rows))
+        rows = [(step.id, *(text for _, text in standing_of(opened, step.id).counts)) for step in list(self)[::-1]]
+        return card(str(self), facts, table(("step", "done", "failed", "running"), rows))
 
     def _child(self, name: str) -> Step:
         return self._checked(Step, *self._parts, name)

@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 import linecache
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -84,17 +85,19 @@ class _Gathered:
                 return
 
 
-def _cell_of(flow_class: type) -> str:
-    """The source of the cell that defines the class, without magics."""
-    functions = [value for value in vars(flow_class).values() if isinstance(value, FunctionType)]
-    lines = linecache.getlines(functions[0].__code__.co_filename) if functions else []
-    cell = "".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-    if f"class {flow_class.__name__}" not in cell:
-        raise UserError(
-            f"The cell that defines {flow_class.__name__} could not be found. Define the class at the top level of a cell of this "
-            "notebook, with at least one method, and run that cell again."
-        )
-    return cell
+def _cell_of(owner: type) -> str:
+    """The source of the cell that defines the class, without magics: that of its methods, else the newest that has such a class."""
+    functions = [inspect.unwrap(value) for value in vars(owner).values() if isinstance(value, FunctionType)]
+    files = [function.__code__.co_filename for function in functions]
+    definition = re.compile(rf"^class {re.escape(owner.__name__)}\b", re.MULTILINE)
+    for file in [*dict.fromkeys(files), *([] if files else reversed(list(linecache.cache)))]:
+        cell = "".join(line for line in linecache.getlines(file) if not line.lstrip().startswith(("%", "!")))
+        if definition.search(cell):
+            return cell
+    raise UserError(
+        f"The cell that defines {owner.__name__} could not be found. Define the class at the top level of a cell of this notebook, and run "
+        "that cell again."
+    )
 
 
 def _class_source(value: type) -> str:

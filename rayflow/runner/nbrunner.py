@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
+from importlib.util import cache_from_source
 from typing import TYPE_CHECKING, Any
 
 from rayflow.model.errors import UserError
@@ -94,8 +95,12 @@ class NBRunner:
     def cleanup(self) -> None:
         """Ends what still runs, and removes the flow's file and those with the output."""
         self.runner.cleanup()
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(self._path)
+        compiled = cache_from_source(self._path)
+        for path in (self._path, compiled):
+            with contextlib.suppress(OSError):
+                os.remove(path)
+        with contextlib.suppress(OSError):  # not empty: others compiled there too
+            os.rmdir(os.path.dirname(compiled))
 
 
 def _shell() -> Any:

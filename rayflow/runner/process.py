@@ -13,13 +13,19 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from types import FrameType
+
+from rayflow.executors.guard import kill_bearers
 
 STREAMS = ("stdout", "stderr")
 URGENT_S, LAST_S = 2.0, 10.0
 """When a child that is to end is asked again, and when it is killed, in seconds after the first request."""
+_GONE_S = 1.0
+"""How long those that were killed may take to be gone."""
 _POLL_S = 0.02
+_VARIABLE = "RAYFLOW_RUNNER_{pid}"
+"""Holds a token by which all processes of a run are found, where the system shows it; runners within runs each have their own."""
 
 
 class FlowProcess:
@@ -30,17 +36,24 @@ class FlowProcess:
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], cwd: str | None = None, attribute_file: str | None = None) -> None:
         self.timeout = False
-        self.directory = tempfile.mkdtemp(prefix="rayflow-runner-")
+        self._token = os.urandom(16).hex()
+        self.directory = _family.directory()
         self.attribute_file = os.path.join(cwd or "", attribute_file or os.path.join(self.directory, "attributes.json"))
         self.command = [*command, f"--runner-attribute-file={os.path.abspath(self.attribute_file)}"]
         self.log_files = {stream: os.path.join(self.directory, f"{stream}.log") for stream in STREAMS}
         try:
             with open(self.log_files["stdout"], "wb") as out, open(self.log_files["stderr"], "wb") as err:
                 self.process = subprocess.Popen(
-                    self.command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                    self.command,
+                    env={**env, _VARIABLE.format(pid=os.getpid()): self._token},
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
                 )
         except BaseException:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            _family.remove(self.directory)
             raise
         _family.add(self)
 
@@ -85,8 +98,10 @@ class FlowProcess:
 
     def ending(self, patience_s: float = LAST_S) -> Generator[None]:
         """The same in steps: whoever iterates waits a moment between them. Killed too where the iteration is given up."""
+        if self.returncode is not None:
+            return
         begun = time.monotonic()
-        urgent_at = begun + min(URGENT_S, patience_s)
+        urgent_at: float | None = begun + min(URGENT_S, patience_s)
         try:
             self._send(signal.SIGTERM)
             while self.returncode is None and time.monotonic() - begun < patience_s:
@@ -100,6 +115,10 @@ class FlowProcess:
                     os.killpg(self.pid, signal.SIGKILL)
                 self.process.wait()
                 _family.discard(self)
+        # One that is asked while it starts dies without a word, and its workers would notice that a moment later.
+        gone_by = time.monotonic() + _GONE_S
+        while kill_bearers(self._token) and time.monotonic() < gone_by:
+            yield
 
     def _send(self, number: int) -> None:
         if self.returncode is None:
@@ -111,20 +130,32 @@ class FlowProcess:
         try:
             self.kill()
         finally:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            _family.remove(self.directory)
 
 
 class _Family:
-    """The processes of this one that still run. While there are any, SIGTERM ends them before it ends us."""
+    """The processes of this one that still run, and the directories of all. While one runs, SIGTERM ends it before it ends us."""
 
     def __init__(self) -> None:
         self._members: dict[int, FlowProcess] = {}
-        self._before: Callable[[int, FrameType | None], object] | int | None = None
+        self._directories: set[str] = set()
         self._is_handling = False
         atexit.register(self.end)
         os.register_at_fork(after_in_child=self._forget)
 
+    def directory(self) -> str:
+        """A new directory, removed when this process ends at the latest."""
+        path = tempfile.mkdtemp(prefix="rayflow-runner-")
+        self._directories.add(path)
+        return path
+
+    def remove(self, directory: str) -> None:
+        """Removes a directory and what is in it."""
+        shutil.rmtree(directory, ignore_errors=True)
+        self._directories.discard(directory)
+
     def add(self, member: FlowProcess) -> None:
+        """Takes in a process that has just been started."""
         self._members[member.pid] = member
         if self._is_handling:
             return
@@ -139,6 +170,7 @@ class _Family:
             self._is_handling = True
 
     def discard(self, member: FlowProcess) -> None:
+        """Leaves out a process that has ended."""
         self._members.pop(member.pid, None)
         if not self._members and self._is_handling and threading.current_thread() is threading.main_thread():
             if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
@@ -151,6 +183,8 @@ class _Family:
             member._send(signal.SIGTERM)  # pyright: ignore[reportPrivateUsage] - all at once, so that they end side by side
         for member in list(self._members.values()):
             member.cleanup()
+        for directory in list(self._directories):
+            self.remove(directory)
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
         self.end()
@@ -160,6 +194,7 @@ class _Family:
     def _forget(self) -> None:
         """A fork of this process owns none of its children."""
         self._members.clear()
+        self._directories.clear()
 
 
 _family = _Family()

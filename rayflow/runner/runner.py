@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rayflow.client import Run
 
 _POLL_S = 0.02
+_ATTRIBUTE_FILE = "runner_attribute_file"
 
 
 class Runner:
@@ -43,13 +44,11 @@ class Runner:
         file_read_timeout: float = 3600,
         **top_level_options: Any,
     ) -> None:
-        self.flow_file = os.fspath(flow_file)
         self.show_output = show_output
         self.cwd = None if cwd is None else os.fspath(cwd)
         self.file_read_timeout = file_read_timeout
-        if not os.path.isfile(os.path.join(self.cwd or "", self.flow_file)):
-            raise FileNotFoundError(f"There is no flow file {self.flow_file!r} in {os.path.abspath(self.cwd or '.')}.")
-        self._line = CommandLine(self.flow_file, top_level_options, _environment(env, profile), self.cwd)
+        self.flow_file = _found(os.fspath(flow_file), self.cwd)
+        self._line = CommandLine(self.flow_file, top_level_options, _environment(env, profile), self.cwd, file_read_timeout)
         self._processes: list[FlowProcess] = []
 
     def run(self, **arguments: Any) -> ExecutingRun:
@@ -100,7 +99,7 @@ class Runner:
         await self.async_cleanup()
 
     def _perform(self, name: str, arguments: Mapping[str, Any]) -> ExecutingRun:
-        start = self._start(name, arguments)
+        start = self._start(self._line.command(name, _without_file(arguments)), arguments)
         relay = Relay(start.process)
         streams = STREAMS if self.show_output else ()
         with start.ended_by_an_exception():
@@ -112,19 +111,21 @@ class Runner:
         return ExecutingRun(self, start.process, start.found())
 
     async def _begin(self, name: str, arguments: Mapping[str, Any]) -> ExecutingRun:
-        start = self._start(name, arguments)
+        command = await asyncio.to_thread(self._line.command, name, _without_file(arguments))
+        start = self._start(command, arguments)
         with start.ended_by_an_exception():
             while not start.look() and start.process.returncode is None:
                 await asyncio.sleep(_POLL_S)
         return ExecutingRun(self, start.process, start.found())
 
-    def _start(self, name: str, arguments: Mapping[str, Any]) -> _Start:
-        options = dict(arguments)
-        attribute_file = options.pop("runner_attribute_file", None)
-        command = self._line.command(name, options)
-        process = FlowProcess(command, self._line.env, self.cwd, attribute_file)
+    def _start(self, command: Sequence[str], arguments: Mapping[str, Any]) -> _Start:
+        process = FlowProcess(command, self._line.env, self.cwd, arguments.get(_ATTRIBUTE_FILE))
         self._processes.append(process)
         return _Start(process, time.monotonic() + self.file_read_timeout, self.file_read_timeout)
+
+
+def _without_file(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name != _ATTRIBUTE_FILE}
 
 
 @dataclass
@@ -167,6 +168,15 @@ class _Start:
         run = open_pathspec(self._attributes["metadata"], f"{self._attributes['flow_name']}/{self._attributes['run_id']}")
         assert isinstance(run, Run)
         return run
+
+
+def _found(flow_file: str, cwd: str | None) -> str:
+    """The flow file as seen from `cwd`, which comes first, or from here."""
+    if os.path.isfile(os.path.join(cwd or "", flow_file)):
+        return flow_file
+    if os.path.isfile(flow_file):
+        return os.path.abspath(flow_file)
+    raise FileNotFoundError(f"There is no flow file {flow_file!r} in {os.path.abspath(cwd or '.')}.")
 
 
 def _environment(env: Mapping[str, str] | None, profile: str | None) -> dict[str, str]:

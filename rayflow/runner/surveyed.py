@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rayflow.cli.keywords import Keyword, command_words
@@ -18,12 +19,14 @@ _NOTHING_SPECIAL = ("local", "nullSidecarLogger", "nullSidecarMonitor", "debugLo
 
 @dataclass
 class CommandLine:
-    """The command line of one flow file: `top_options` as keywords, `env` the whole environment of its processes."""
+    """The command line of one flow file: `top_options` as keywords, `env` the whole environment of its processes. It may take
+    `timeout_s` to say which options it has."""
 
     flow_file: str
     top_options: Mapping[str, Any]
     env: Mapping[str, str]
     cwd: str | None = None
+    timeout_s: float = 3600
     _state: tuple[int, int] | None = field(default=None, init=False)
     _keywords: dict[str, list[Keyword]] = field(default_factory=dict[str, list[Keyword]], init=False)
 
@@ -45,9 +48,13 @@ class CommandLine:
     def _ask(self) -> dict[str, list[Keyword]]:
         command = [sys.executable, self.flow_file, "output-options"]
         env = {**self.env, "RAYFLOW_QUIET": "true"}
-        result = subprocess.run(
-            command, env=env, cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-        )
+        asked = partial(subprocess.run, env=env, cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        try:
+            result = asked(command, text=True, errors="replace", timeout=self.timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(
+                f"'{' '.join(command)}' did not say within {self.timeout_s} seconds which options it has (file_read_timeout)."
+            ) from None
         try:
             described = json.loads(result.stdout.rstrip().rpartition("\n")[2])
             return {name: [Keyword.from_dict(each) for each in options] for name, options in described.items()}

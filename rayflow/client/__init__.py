@@ -9,7 +9,8 @@ What it is, from the bottom up:
   Metaflow stores with each task (`_foreach_stack`, `_success` ...) and which are computed here when somebody reads them;
   `facts` - the same for its metadata; `logs` - what it printed; `descent` - where it led; `tags` - the tags of a run as they are now.
 * `flows`, `runs`, `tasks`, `data`, `package` - the objects: `Rayflow`, `Flow`, `Run`, `Step`, `Task`, `DataArtifact`.
-* `html` - the pieces of what a notebook shows of them. `objects` - any of them by pathspec; `tables` - a step as a table; `lookup` - how commands name runs and artifacts.
+* `html` - the pieces of what a notebook shows of them. `objects` - any of them by pathspec; `tables` - a step as a table; `lookup` - how
+  commands name runs and artifacts.
 
 An object is a reference (pathspec, root, namespace) and holds no bytes: it is made without reading when its parent has read
 already, pickles as what it is, and shows a live run as it is now. `roots` says how fresh: what a user names is read anew, what he

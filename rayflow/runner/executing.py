@@ -69,7 +69,6 @@ class ExecutingRun:
                 return self
             if deadline is not None and time.monotonic() >= deadline:
                 await self._end(timeout)
-                deadline = None
                 continue
             await asyncio.sleep(_POLL_S)
 

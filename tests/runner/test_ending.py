@@ -53,7 +53,7 @@ def test_a_run_whose_time_is_up_is_ended_and_recorded_as_interrupted(flow_file, 
     running, took_s, left = asyncio.run(program())
 
     assert (running.status, running.run.state, left) == ("timeout", "interrupted", [])
-    assert running.returncode == 143 and took_s < 8
+    assert running.returncode == 143 and took_s < 6
     assert "did not complete within 0.3 seconds." in capsys.readouterr().out
 
 
@@ -73,19 +73,20 @@ def test_leaving_the_block_by_an_exception_ends_what_still_runs(flow_file, mark)
 def test_a_run_without_an_id_in_time_is_ended(flow_file, mark):
     Path(flow_file).write_text("import sys, time\nif 'run' in sys.argv: time.sleep(60)\n" + Path(flow_file).read_text())
 
-    with Runner(flow_file, env={"MARK": mark}, file_read_timeout=1.5) as runner, pytest.raises(TimeoutError, match=r"no run after 1\.5 s"):
-        runner.run(count=1)
+    with pytest.raises(TimeoutError, match=r"no run after 1\.5 s"):
+        Runner(flow_file, env={"MARK": mark}, file_read_timeout=1.5).run(count=1)
 
     assert alive(mark) == []
 
 
 def test_a_flow_that_does_not_even_say_its_options_is_ended(flow_file, mark):
     Path(flow_file).write_text("import time\ntime.sleep(60)\n")
+    begun = time.monotonic()
 
     with Runner(flow_file, env={"MARK": mark}, file_read_timeout=0.3) as runner, pytest.raises(TimeoutError, match="did not say within"):
         runner.run()
 
-    assert alive(mark) == []
+    assert alive(mark) == [] and time.monotonic() - begun < 10
 
 
 BLOCKING = """

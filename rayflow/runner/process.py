@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import FrameType
 
 from rayflow.executors.guard import kill_bearers
@@ -24,6 +24,7 @@ URGENT_S, LAST_S = 2.0, 10.0
 _GONE_S = 1.0
 """How long those that were killed may take to be gone."""
 _POLL_S = 0.02
+_OVER = object()
 _VARIABLE = "RAYFLOW_RUNNER_{pid}"
 """Holds a token by which all processes of a run are found, where the system shows it; runners within runs each have their own."""
 
@@ -125,12 +126,27 @@ class FlowProcess:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
 
-    def cleanup(self) -> None:
-        """Ends it if it still runs, and removes its files."""
-        try:
-            self.kill()
-        finally:
-            _family.remove(self.directory)
+    def remove_files(self) -> None:
+        """Removes what it wrote."""
+        _family.remove(self.directory)
+
+
+def ended_together(processes: Iterable[FlowProcess]) -> Generator[None]:
+    """Ends those that still run side by side, and removes the files of all; in steps, between which whoever iterates waits a moment."""
+    processes = list(processes)
+    with contextlib.ExitStack() as stack:
+        for process in processes:
+            stack.callback(process.remove_files)
+        pending = [stack.enter_context(contextlib.closing(process.ending())) for process in processes]
+        while pending := [steps for steps in pending if next(steps, _OVER) is not _OVER]:
+            yield
+
+
+def end_together(processes: Iterable[FlowProcess]) -> None:
+    """The same, waited for."""
+    with contextlib.closing(ended_together(processes)) as steps:
+        for _ in steps:
+            time.sleep(_POLL_S)
 
 
 class _Family:
@@ -179,10 +195,7 @@ class _Family:
 
     def end(self) -> None:
         """Ends all, and removes their files."""
-        for member in list(self._members.values()):
-            member._send(signal.SIGTERM)  # pyright: ignore[reportPrivateUsage] - all at once, so that they end side by side
-        for member in list(self._members.values()):
-            member.cleanup()
+        end_together(list(self._members.values()))
         for directory in list(self._directories):
             self.remove(directory)
 

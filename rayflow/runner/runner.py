@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rayflow.runner.executing import ExecutingRun
-from rayflow.runner.process import STREAMS, FlowProcess
+from rayflow.runner.process import STREAMS, FlowProcess, end_together, ended_together
 from rayflow.runner.relay import Relay
 from rayflow.runner.surveyed import CommandLine, failed_to_start
 
@@ -74,17 +74,14 @@ class Runner:
     def cleanup(self) -> None:
         """Ends what still runs, and removes the files with the output."""
         processes, self._processes = self._processes, []
-        with contextlib.ExitStack() as stack:
-            for process in processes:
-                stack.callback(process.cleanup)
+        end_together(processes)
 
     async def async_cleanup(self) -> None:
         """The same, without holding up the event loop."""
-        for process in self._processes:
-            with contextlib.closing(process.ending()) as steps:
-                for _ in steps:
-                    await asyncio.sleep(_POLL_S)
-        self.cleanup()
+        processes, self._processes = self._processes, []
+        with contextlib.closing(ended_together(processes)) as steps:
+            for _ in steps:
+                await asyncio.sleep(_POLL_S)
 
     def __enter__(self) -> Runner:
         return self

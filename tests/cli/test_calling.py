@@ -1,12 +1,13 @@
 """`MyFlow.run(...)`: a program that is its flow's driver."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from rayflow import FlowSpec, JSONType, Parameter, Run, namespace, step
+from rayflow import Flow, FlowSpec, IncludeFile, JSONType, Parameter, Run, namespace, step
 from rayflow.exception import LintWarn, TaskFailedException, UsageError
 
 
@@ -54,6 +55,18 @@ class ArtifactNamedRun(FlowSpec):
     @step
     def end(self):
         self.more = self.run + 1
+
+
+class WithFile(FlowSpec):
+    notes = IncludeFile("notes")
+
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
 
 
 class Broken(FlowSpec):
@@ -183,3 +196,25 @@ def test_a_call_that_every_worker_would_repeat_is_refused_with_the_way_out():
 
     assert result.returncode == 1
     assert "ScriptFlow.run() was called while a worker imports" in result.stderr and 'if __name__ == "__main__":' in result.stderr
+
+
+def test_ctrl_c_interrupts_the_run_and_says_how_to_go_on():
+    with open("script.py", "w") as file:
+        text = SCRIPT.format(guard='if __name__ == "__main__":\n    ', indent="    ")
+        file.write(text.replace("self.x = 5", "print('begun', flush=True)\n        __import__('time').sleep(60)"))
+    program = subprocess.Popen([sys.executable, "script.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    next(line for line in program.stdout if "begun" in line)
+
+    program.send_signal(signal.SIGINT)
+    _, err = program.communicate(timeout=30)
+
+    assert program.returncode == -signal.SIGINT
+    assert err.splitlines()[-1].startswith("KeyboardInterrupt: Run ScriptFlow/") and err.splitlines()[-1].endswith("script.py")
+    namespace(None)
+    assert [run.state for run in Flow("ScriptFlow")] == ["interrupted"]
+
+
+def test_an_included_file_is_given_by_its_path(tmp_path):
+    (tmp_path / "notes.txt").write_text("read me")
+
+    assert WithFile.run(notes=tmp_path / "notes.txt", quiet=True)["end"].task.data.notes == "read me"

@@ -60,14 +60,16 @@ def test_a_run_whose_time_is_up_is_ended_and_recorded_as_interrupted(flow_file, 
 def test_leaving_the_block_by_an_exception_ends_what_still_runs(flow_file, mark):
     async def program():
         async with Runner(flow_file, env={"MARK": mark}, executor="process") as runner:
-            running = await runner.async_run(count=1, seconds=60.0)
+            running = [await runner.async_run(count=1, seconds=60.0) for _ in range(3)]
             assert alive(mark) != []
-            raise LookupError(running.command_obj.directory)
+            raise LookupError(*[each.command_obj.directory for each in running], time.monotonic())
 
     with pytest.raises(LookupError) as caught:
         asyncio.run(program())
 
-    assert (alive(mark), os.path.exists(str(caught.value))) == ([], False)
+    *directories, raised_at = caught.value.args
+    assert (alive(mark), [os.path.exists(path) for path in directories]) == ([], [False] * 3)
+    assert time.monotonic() - raised_at < 6, "they are ended one after another"
 
 
 def test_a_run_without_an_id_in_time_is_ended(flow_file, mark):

@@ -15,7 +15,7 @@
     if __name__ == "__main__":
         HelloFlow()
 
-The layers, top down (imports point down only; the import contracts enforce it): `cli`, `runtime`, `client`, `executors | store |
+The layers, top down (imports point down only; the import contracts enforce it): `runner`, `cli`, `runtime`, `client`, `executors | store |
 catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
 
 Names are loaded when they are first used: `import rayflow` loads neither ray nor pyarrow nor fsspec.
@@ -75,6 +75,8 @@ _HOMES = {
     "metadata": "rayflow.client",
     "get_metadata": "rayflow.client",
     "default_metadata": "rayflow.client",
+    "Runner": "rayflow.runner",
+    "NBRunner": "rayflow.runner",
 }
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ if TYPE_CHECKING:
     from rayflow.flow.secrets import secrets
     from rayflow.flow.step import step
     from rayflow.flow.userdecorators import USER_SKIP_STEP, UserStepDecorator, user_step_decorator
+    from rayflow.runner import NBRunner, Runner
 
 __all__ = [
     "USER_SKIP_STEP",
@@ -119,9 +122,11 @@ __all__ = [
     "JSONType",
     "MutableFlow",
     "MutableStep",
+    "NBRunner",
     "Parameter",
     "Rayflow",
     "Run",
+    "Runner",
     "Step",
     "StepMutator",
     "Task",

@@ -44,6 +44,7 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/executors/ray.py": "Ray is configured by its environment alone: authentication, bytecode of its children",
     "rayflow/executors/connecting.py": "the same, while a cluster is joined",
     "rayflow/executors/local.py": "the environment of a cluster that is started here",
+    "rayflow/runner/runner.py": "a flow that a program runs gets the program's environment",
 }
 
 NAMES_THAT_SAY_IT = {
@@ -62,6 +63,7 @@ MAY_PRINT = {
     "rayflow/runtime/worker.py": "into the task's own output: it failed, or @catch swallowed it",
     "rayflow/runtime/failures.py": "the traceback, into the task's own output",
     "rayflow/executors/keeper.py": "into the log of the process that keeps the warm cluster",
+    "rayflow/runner/relay.py": "what a flow that a program runs says, where the program asked to see it",
 }
 
 

@@ -1,9 +1,10 @@
 """Layer 6: the command line. It parses, calls one function below, and shows the answer.
 
-What it is: `main` (the two ways in), `fence` (what goes wrong becomes one short text and an exit code), `arguments` and `target` (what
-an argument names, and loading the flow where it is one), `locating` (from `RUN/step/task` to the client's objects), `options` (every
-option that commands share, told once), `settings` (the one place that reads the environment), `commands` (one function per command)
-and `reporting` (the Reporters, which are all that speaks to the user while a run is on).
+What it is: `main` (the ways in), `calling` (`MyFlow.run(...)` of a program or a notebook) with `keywords` (options as keyword arguments),
+`fence` (what goes wrong becomes one short text and an exit code), `arguments` and `target` (what an argument names, and loading the flow
+where it is one), `locating` (from `RUN/step/task` to the client's objects), `options` (every option that commands share, told once),
+`settings` (the one place that reads the environment), `commands` (one function per command) and `reporting` (the Reporters, which are all
+that speaks to the user while a run is on).
 
 `python flow.py COMMAND` and `rayflow COMMAND flow.py` are the same click group: the second form takes the flow out of its arguments
 and goes on as the first. Commands that read stored runs need no flow, so both groups share their implementation.

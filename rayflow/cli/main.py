@@ -1,4 +1,4 @@
-"""The two ways in: `rayflow ...` and `MyFlow()` at the end of a script. Both end with the exit code of `fence`."""
+"""The ways in: `rayflow ...` and `MyFlow()` at the end of a script, which end with the exit code of `fence`; and `MyFlow.run(...)`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from rayflow.cli.commands.call import Call, FlowCall
+    from rayflow.client import Run
     from rayflow.flow.flowspec import FlowSpec
 
-_WITH_FLOW = ("run", "resume", "check", "show", "dump", "logs", "output-raw", "output-dot", "help")
+_WITH_FLOW = ("run", "resume", "check", "show", "dump", "logs", "output-raw", "output-dot", "output-options", "help")
 _VALUED = ("--namespace", "--run-id", "--origin-run-id", "--file", "--include", "--max-value-size", "--attempt", "-n")
 
 
@@ -38,6 +39,14 @@ def run_flow_script(flow_class: type[FlowSpec]) -> None:
     _accept_any_text()
     prompt = Prompt(f"python {shlex.quote(sys.argv[0])}")
     _leave(run_flow_command(FlowCall(Call(prompt), flow_class), sys.argv[1:]))
+
+
+def call_flow(flow_class: type[FlowSpec], arguments: Mapping[str, Any]) -> Run:
+    """What `MyFlow.run(...)` does in a program or a notebook: performs the flow and returns the run. See `calling`."""
+    from rayflow.cli.calling import run_called
+
+    __tracebackhide__ = True
+    return run_called(flow_class, arguments)
 
 
 def run_program(call: Call, arguments: Sequence[str]) -> int:

@@ -13,7 +13,8 @@ What it is, from the bottom up:
 * `flows`, `runs`, `tasks`, `data`, `package` - the objects: `Rayflow`, `Flow`, `Run`, `Step`, `Task`, `DataArtifact`.
 * `finding` - which of the runs are meant, by state, time, tags and parameters.
 * `comparing` - how two runs differ; `codediff` and `differences` - the same of two code packages, and of two values.
-* `objects` - any of them by pathspec; `tables` - a step as a table; `lookup` - how commands name runs and artifacts.
+* `html` - the pieces of what a notebook shows of them. `objects` - any of them by pathspec; `tables` - a step as a table; `lookup` - how
+  commands name runs and artifacts.
 
 An object is a reference (pathspec, root, namespace) and holds no bytes: it is made without reading when its parent has read
 already, pickles as what it is, and shows a live run as it is now. `roots` says how fresh: what a user names is read anew, what he

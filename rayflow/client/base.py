@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
+from rayflow.client.html import card
 from rayflow.client.roots import Root, RunHandle, root_at
 from rayflow.client.session import current_root, get_namespace
 from rayflow.client.tags import Tags
-from rayflow.model.errors import RayflowInvalidPathspec, RayflowNamespaceMismatch, RayflowNotFound, UnsafeName
+from rayflow.model.errors import RayflowInvalidPathspec, RayflowNamespaceMismatch, RayflowNotFound, StoreFault, UnsafeName
 
 _MAX_ATTEMPTS = 6
 
@@ -119,6 +120,17 @@ class RayflowObject:
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: from what was noted when values were stored, none of which is loaded."""
+        try:
+            return self._html()
+        except (RayflowNotFound, StoreFault, UnsafeName) as error:
+            return card(str(self), [("error", str(error))])
+
+    @abstractmethod
+    def _html(self) -> str:
+        """The same, of something that can be read."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RayflowObject):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rayflow.client.attempts import Attempt
 from rayflow.client.base import RayflowObject, reference
 from rayflow.client.bookkeeping import compute, is_computed
+from rayflow.client.html import card
 from rayflow.client.lineage import Place
 from rayflow.model.errors import RayflowNotFound
 from rayflow.model.records import Artifact
@@ -65,6 +66,17 @@ class DataArtifact(RayflowObject):
         value = compute(attempt, self.id)
         content = pickle.dumps(value, protocol=4)
         return Artifact("pickle", f"{type(value).__module__}.{type(value).__qualname__}", len(content), inline=content)
+
+    def noted(self) -> tuple[str, str, str]:
+        """Type, bytes and preview as they were noted when it was stored, as texts; of one that is computed, that it is."""
+        attempt, place = self._stored()
+        if place is None:
+            return "", "", "(computed when it is read)"
+        artifact = attempt.handle.lineage.artifact(place)
+        return artifact.type, f"{artifact.nbytes:,}", artifact.preview
+
+    def _html(self) -> str:
+        return card(str(self), zip(("type", "bytes", "value"), self.noted(), strict=True))
 
     @property
     def data(self) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from rayflow.catalog.index import IndexEntry
 from rayflow.client.base import Container, local_time, reference
 from rayflow.client.finding import STATES, Wanted, holds, matching
+from rayflow.client.html import MOST_ROWS, card, stage, table, when
 from rayflow.client.roots import Root
 from rayflow.client.runs import Run
 from rayflow.client.session import current_root, get_namespace
@@ -85,6 +87,17 @@ class Flow(Container[Run]):
 
     def _child(self, name: str) -> Run:
         return self._checked(Run, self.id, name)
+
+    def _html(self) -> str:
+        found = list(islice(self._entries(), MOST_ROWS + 1))
+        rows = [
+            (run.id, stage(entry.outcome), when(local_time(entry.created_us)), ", ".join(sorted(run.user_tags)))
+            for run, entry in found[:MOST_ROWS]
+        ]
+        more = "and older ones" if len(found) > MOST_ROWS else ""
+        return card(
+            str(self), [("root", self._root.url)], table(("run", "state", "started", "tags"), rows, more=more) or "<div>no runs</div>"
+        )
 
 
 class Rayflow:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of
+from rayflow.client.attempts import PARAMETERS, PARAMETERS_TASK, exists, keys_of, newest_of, standing_of
 from rayflow.client.base import Container, local_time
+from rayflow.client.html import MOST_ROWS, card, left_out, stage, table, told, when
 from rayflow.client.package import RayflowCode
 from rayflow.client.roots import RunHandle
 from rayflow.client.tags import tag_list
@@ -109,6 +111,18 @@ class Step(Container[Task]):
 
     def _child(self, name: str) -> Task:
         return self._checked(Task, *self._parts, name)
+
+    def _html(self) -> str:
+        if not self._exists():
+            raise self._not_found()
+        if self.id == PARAMETERS:
+            return card(str(self), [], "<div>what is known before the first step</div>")
+        standing = standing_of(self._handle.opened, self.id)
+        committed = islice(self._handle.view.keys(self.id), MOST_ROWS)
+        tasks = [self._task_at(key) for key in [*standing.failed, *standing.running, *committed][:MOST_ROWS]]
+        rows = [(task.id, "" if task.index is None else str(task.index), task.stage, task.took) for task in tasks]
+        total = standing.done + len(standing.failed) + len(standing.running)
+        return card(str(self), standing.counts, table(("task", "index", "state", "took"), rows, more=left_out(total, len(rows))))
 
     def table(self, *names: str) -> Any:
         """The step's done tasks as a `pyarrow.Table`: one row per task in index order, its position in each foreach around it, and the
@@ -254,6 +268,22 @@ class Run(Container[Step]):
         reached = {*opened.view.steps, *(key.step for key in (*opened.view.failed, *opened.underway))}
         names = [node.name for node in opened.record.graph if node.name in reached]
         return (self._to(Step, *self._parts, name) for name in reversed(names))
+
+    def _html(self) -> str:
+        opened, record = self._handle.opened, self._handle.record
+        ending = opened.ending
+        started, ended = self.created_at, self.ended_at
+        facts = [
+            ("state", stage(ending.outcome if ending is not None else None)),
+            ("started", when(started)),
+            ("took", f"{(ended - started).total_seconds():,.1f} s" if started is not None and ended is not None else ""),
+            ("resumes", record.origin or ""),
+            ("tags", ", ".join(sorted(self.user_tags))),
+            ("parameters", ", ".join(f"{name}={artifact.preview}" for name, artifact in record.parameters.items())),
+            ("failure", told(ending.failure) if ending is not None else ""),
+        ]
+        rows = [(step.id, *(text for _, text in standing_of(opened, step.id).counts)) for step in list(self)[::-1]]
+        return card(str(self), facts, table(("step", "done", "failed", "running"), rows))
 
     def _child(self, name: str) -> Step:
         return self._checked(Step, *self._parts, name)

@@ -14,6 +14,7 @@ from rayflow.client.bookkeeping import computed_names, exception_of, innermost_i
 from rayflow.client.data import DataArtifact, TaskData
 from rayflow.client.descent import children_of
 from rayflow.client.facts import Metadata, facts_of
+from rayflow.client.html import MOST_ROWS, card, left_out, table, told, when
 from rayflow.client.logs import LogRange, log_of
 from rayflow.client.package import RayflowCode
 from rayflow.client.roots import RunHandle
@@ -176,6 +177,36 @@ class Task(Container[DataArtifact]):
         artifact = reference(DataArtifact, self._root, (*self._parts, name), self._namespace, self._attempt)
         artifact.belongs_to(self)
         return artifact
+
+    # What a notebook shows
+
+    @property
+    def stage(self) -> str:
+        """`done`, `caught`, `failed`, or `running` where nothing is recorded yet."""
+        attempt = self.record
+        if attempt.is_done:
+            return "done" if attempt.is_parameters or attempt.is_successful else "caught"
+        return "failed" if attempt.is_recorded else "running"
+
+    @property
+    def took(self) -> str:
+        """How long the attempt took, as text; empty while it runs."""
+        row = self.record.row
+        return f"{row.seconds:,.1f} s" if row is not None and not self.record.is_parameters else ""
+
+    def _html(self) -> str:
+        attempt = self.record
+        names = [name for name in attempt.names() if not name.startswith("_")]
+        facts = [
+            ("state", self.stage),
+            ("index", "" if self.index is None else str(self.index)),
+            ("attempt", str(self.current_attempt) if self.current_attempt else ""),
+            ("started", when(self.created_at)),
+            ("took", self.took),
+            ("failure", told(attempt.row.failure) if attempt.row is not None else ""),
+        ]
+        rows = [(name, *self.artifact(name).noted()) for name in names[:MOST_ROWS]]
+        return card(str(self), facts, table(("artifact", "type", "bytes", "value"), rows, more=left_out(len(names), len(rows))))
 
     # Logs
 

@@ -15,6 +15,7 @@ from rayflow.model.errors import UserError
 from rayflow.model.graph import Graph
 
 if TYPE_CHECKING:
+    from rayflow.client import Run
     from rayflow.model.ports import Binding
 
 _SHOWN_INPUT = 20
@@ -45,16 +46,37 @@ class _Name:
         return owner.__name__
 
 
+class _Run:
+    """`run`, of the class alone: `self.run` is the user's own step, Parameter or artifact, or nothing."""
+
+    def __get__(self, instance: FlowSpec | None, owner: type[FlowSpec]) -> Callable[..., Run]:
+        if instance is not None:
+            raise AttributeError("run")  # after which `__getattr__` looks for an inherited artifact of that name
+
+        def run(**arguments: Any) -> Run:
+            """Runs the flow, with this process as its driver, and returns the run. `arguments` are Parameters, and options of the
+            command line: `tags`, `max_workers`, `executor`, `root`, `decospecs`, ... Raises TaskFailedException where the flow failed."""
+            from rayflow.cli.main import call_flow
+
+            __tracebackhide__ = True  # pyright: ignore[reportUnusedVariable] - IPython reads it: the user's call is what counts
+            return call_flow(owner, arguments)
+
+        return run
+
+
 class FlowSpec:
     """Derive from it, mark methods with `@step`, and end each but the last with `self.next(...)`.
 
     `MyFlow()` runs the command line of the script; `MyFlow(use_cli=False)` only builds an object, which iterates over the
     steps. Everything that a step assigns to `self` is an artifact; `_rayflow` is the one attribute that is not the user's.
+    `MyFlow.run(alpha=1, tags=["x"])` runs the flow from a program or a notebook and returns the client's `Run`. Where a flow has a step
+    called `run`, that is what `MyFlow.run` means, and `super(MyFlow, MyFlow).run(alpha=1)` or `Runner` runs it.
     """
 
     _rayflow: Binding | None = None
     _graph = _LazyGraph()
     name = _Name()
+    run = _Run()
 
     def __init__(self, use_cli: bool = True) -> None:
         if use_cli:

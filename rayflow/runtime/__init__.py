@@ -6,8 +6,8 @@
   `committer` makes group commits, `holding` keeps what is to be said after another commit, `narrator` tells the user, `tails` follows
   output, `obituary` reads what the dead wrote.
 * `worker` - performs a batch, in whatever process: `session` is what the process keeps, `shared` what it is sent, `loading` how the flow
-  file is imported, `bind` a task's link to `self`, `capture` its output, `deadline` its timeout, `failures` its exceptions,
-  `package` the code it runs.
+  file is imported, `cells` where code was written that has no file, `bind` a task's link to `self`, `capture` its output,
+  `deadline` its timeout, `failures` its exceptions, `package` the code it runs.
 
 The commit order is the promise: a worker stores large artifacts; the driver writes packs, then journal lines, syncs them, looks at
 the fence; only then is a task done for the scheduler, the reader and the screen. So whatever dies, whenever, nothing that was said is

@@ -19,6 +19,7 @@ from rayflow.executors.ray import RayExecutor
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UsageError
 from rayflow.model.ports import Store
+from rayflow.runtime.cells import cells_of
 from rayflow.runtime.crew import ENTRY, Crew, cpu_count, gains_from_cluster, needs_cluster
 from rayflow.runtime.loading import file_digest, module_name_of, register_inline
 from rayflow.runtime.logfiles import LogFiles
@@ -167,7 +168,8 @@ def source_of(definition: FlowDefinition, code: str | None) -> FlowSource:
     if not path or not os.path.isfile(path) or "<locals>" in name:
         import cloudpickle
 
-        return FlowSource(name, flow_class.__module__, sys_path=search, pickled=cloudpickle.dumps(flow_class))
+        content = cloudpickle.dumps(flow_class)
+        return FlowSource(name, flow_class.__module__, sys_path=search, pickled=content, cells=cells_of(flow_class))
     module = flow_class.__module__
     if module == "__main__":
         module = module_name_of(path)

@@ -11,6 +11,7 @@ from typing import Any
 
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.model.errors import UserError
+from rayflow.runtime.cells import put_back
 from rayflow.runtime.shared import FlowSource
 
 _inline: dict[FlowSource, type[FlowSpec]] = {}
@@ -39,7 +40,9 @@ def load_flow(source: FlowSource, fetch_package: Callable[[str], str]) -> type[F
 def _import(source: FlowSource, fetch_package: Callable[[str], str]) -> type[FlowSpec]:
     if source.pickled is not None:
         _prepend(source.sys_path)
-        return pickle.loads(source.pickled)
+        flow_class = pickle.loads(source.pickled)
+        put_back(flow_class, source.cells)
+        return flow_class
     path, search = source.path, source.sys_path
     if file_digest(path) != source.digest and source.code is not None:
         directory = fetch_package(source.code)

@@ -9,6 +9,7 @@ from rayflow.catalog.run import RunRecord
 from rayflow.catalog.scope import Scope
 from rayflow.model.records import Segment
 from rayflow.model.spec import StepSpec
+from rayflow.runtime.cells import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class FlowSource:
     """Where a worker finds the flow class: `class_name` in the file `path`, imported as module `module` with `sys_path` in front.
 
     A worker on another machine, or one that finds the file changed (`digest`, hex BLAKE3), takes the code package `code` instead. A class
-    without a file (a notebook's) travels as `pickled`.
+    without a file (a notebook's) travels as `pickled`, and `cells` say where its code was written.
     """
 
     class_name: str
@@ -26,6 +27,7 @@ class FlowSource:
     sys_path: tuple[str, ...] = ()
     code: str | None = None
     pickled: bytes | None = None
+    cells: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True)

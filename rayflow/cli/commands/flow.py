@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rayflow.cli.commands import describing, launching, logs, reading, tagging
+from rayflow.cli.commands import describing, keyworded, launching, logs, reading, tagging
 from rayflow.cli.commands.call import FlowCall
 from rayflow.cli.options import config_options, shared_options, stated
 from rayflow.cli.suggest import nearest
@@ -25,6 +25,7 @@ _BUILDERS: dict[str, Callable[[FlowCall], click.Command]] = {
     "tag": tagging.flow_tag_command,
     "output-raw": describing.output_raw_command,
     "output-dot": describing.output_dot_command,
+    "output-options": keyworded.output_options_command,
     "version": describing.version_command,
     "help": describing.help_command,
 }
@@ -92,6 +93,7 @@ _SUMMARIES = {
     "tag": "Show and change the tags of runs: tag add | remove | replace | list.",
     "output-raw": "Write the flow's graph as data.",
     "output-dot": "Write the flow's graph for Graphviz.",
+    "output-options": "Write the options of `run` and `resume` as data.",
     "version": "Show the version of rayflow.",
     "help": "Show all commands and options.",
 }

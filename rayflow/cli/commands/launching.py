@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from rayflow.cli.suggest import listed, nearest
 from rayflow.model.errors import UsageError
 from rayflow.runtime.notices import Reporter
 from rayflow.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from rayflow.cli.reporting.live import LiveReporter
 
 _RESUME_HELP = "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows."
 
@@ -154,18 +157,23 @@ def _launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[
 
 
 def _live(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Reporter], int]) -> int:
+    reporter = live_reporter(flow_call.call, options)
+    try:
+        return launch(reporter)
+    finally:
+        reporter.close()
+
+
+def live_reporter(call: Call, options: Mapping[str, Any]) -> LiveReporter:
+    """The live view of a run with these options, on stderr. To be closed, however the run ends."""
     from rich.console import Console
 
     from rayflow import __version__
     from rayflow.cli.reporting.live import LiveReporter
 
-    console = Console(file=flow_call.call.err, markup=False, emoji=False, highlight=False)
+    console = Console(file=call.err, markup=False, emoji=False, highlight=False)
     facts = options["address"] or "" if options["executor"] in (None, "auto", "ray") else options["executor"]
-    reporter = LiveReporter(console, flow_call.call.prompt, facts=facts, version=__version__, is_verbose=options["verbose"])
-    try:
-        return launch(reporter)
-    finally:
-        reporter.close()
+    return LiveReporter(console, call.prompt, facts=facts, version=__version__, is_verbose=options["verbose"])
 
 
 def _is_on_command_line(name: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rayflow.cli.reporting.failure import Repeats, circumstances, described, hidden
+from rayflow.cli.reporting.held import Held
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.reporting.screen import MAX_LINES, Screen, summary
 from rayflow.cli.reporting.text import counted, duration, harmless, size
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _PER_SECOND = 8
 _HEIGHT_LEFT = 2
-_FAILED = re.compile(r"<flow \w+ step .*> failed:$")
 
 
 class LiveReporter:
@@ -62,7 +61,7 @@ class LiveReporter:
         self._live: Live | None = None
         self._graph: Graph | None = None
         self._repeats = Repeats()
-        self._held: dict[str, list[TaskSaid]] = {}
+        self._held = Held()
         self._final: tuple[TaskAttemptFailed, str] | None = None
 
     def tell(self, notice: Notice) -> None:
@@ -127,19 +126,14 @@ class LiveReporter:
         self._console.print(line, soft_wrap=True)
 
     def _show_output(self, notice: TaskSaid) -> None:
-        """A line above the live area. What follows "<flow ...> failed:" is the traceback, which the failure's own notice tells better."""
-        task = str(notice.label)
-        if notice.is_error and (task in self._held or _FAILED.match(notice.text)):
-            self._held.setdefault(task, []).append(notice)
-        else:
+        """A line above the live area."""
+        if not self._held.takes(notice):
             self._say(harmless(notice.text), prefix=self._name(notice.label), style="yellow" if notice.is_error else "")
 
     def _release(self, label: TaskLabel, traceback: str = "") -> None:
-        """Shows what was held back of a task, without the lines of the traceback that is told otherwise."""
-        told = set(traceback.split("\n"))
-        for said in self._held.pop(str(label), []):
-            if not traceback or (said.text not in told and not _FAILED.match(said.text)):
-                self._say(harmless(said.text), prefix=self._name(label), style="yellow")
+        """Shows what was held back of a task."""
+        for said in self._held.released(label, traceback):
+            self._say(harmless(said.text), prefix=self._name(label), style="yellow")
 
     def _tell_failed_attempt(self, notice: TaskAttemptFailed) -> None:
         self._release(notice.label, notice.failure.traceback)

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """`program` is what opens a command line (`python train.py`, `rayflow`), `flow` the flow argument where the program is not the
     flow itself, `root` the `--root` that was given on the command line."""
@@ -34,3 +34,13 @@ class Prompt:
     @property
     def _options(self) -> str:
         return f" --root {shlex.quote(self.root)}" if self.root else ""
+
+
+@dataclass(frozen=True)
+class CellPrompt(Prompt):
+    """Of a flow that a notebook defines: it goes on there, since no file holds its code."""
+
+    class_name: str = ""
+
+    def resume(self, run_id: str) -> str:
+        return f"NBRunner({self.class_name}).nbresume(origin_run_id={run_id!r})"

@@ -33,6 +33,20 @@ _HOMES = {
     "step": "rayflow.flow.step",
     "Parameter": "rayflow.flow.parameters",
     "JSONType": "rayflow.flow.parameters",
+    "Config": "rayflow.flow.configs",
+    "ConfigValue": "rayflow.flow.configvalue",
+    "config_expr": "rayflow.flow.deferred",
+    "user_step_decorator": "rayflow.flow.userdecorators",
+    "UserStepDecorator": "rayflow.flow.userdecorators",
+    "USER_SKIP_STEP": "rayflow.flow.userdecorators",
+    "FlowMutator": "rayflow.flow.mutators",
+    "StepMutator": "rayflow.flow.mutators",
+    "MutableFlow": "rayflow.flow.mutators",
+    "MutableStep": "rayflow.flow.mutators",
+    "yaml_parser": "rayflow.flow.parsers",
+    "requirements_txt_parser": "rayflow.flow.parsers",
+    "pyproject_toml_parser": "rayflow.flow.parsers",
+    "conda_environment_yml_parser": "rayflow.flow.parsers",
     "IncludeFile": "rayflow.flow.includefile",
     "current": "rayflow.flow.current",
     "retry": "rayflow.flow.builtin",
@@ -75,28 +89,44 @@ if TYPE_CHECKING:
         namespace,
     )
     from rayflow.flow.builtin import batch, catch, environment, isolated, kubernetes, resources, retry, timeout
+    from rayflow.flow.configs import Config
+    from rayflow.flow.configvalue import ConfigValue
     from rayflow.flow.current import current
+    from rayflow.flow.deferred import config_expr
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
+    from rayflow.flow.mutators import FlowMutator, MutableFlow, MutableStep, StepMutator
     from rayflow.flow.parameters import JSONType, Parameter
+    from rayflow.flow.parsers import conda_environment_yml_parser, pyproject_toml_parser, requirements_txt_parser, yaml_parser
     from rayflow.flow.step import step
+    from rayflow.flow.userdecorators import USER_SKIP_STEP, UserStepDecorator, user_step_decorator
     from rayflow.runner import NBRunner, Runner
 
 __all__ = [
+    "USER_SKIP_STEP",
+    "Config",
+    "ConfigValue",
     "DataArtifact",
     "Flow",
+    "FlowMutator",
     "FlowSpec",
     "IncludeFile",
     "JSONType",
+    "MutableFlow",
+    "MutableStep",
     "NBRunner",
     "Parameter",
     "Rayflow",
     "Run",
     "Runner",
     "Step",
+    "StepMutator",
     "Task",
+    "UserStepDecorator",
     "batch",
     "catch",
+    "conda_environment_yml_parser",
+    "config_expr",
     "current",
     "default_metadata",
     "default_namespace",
@@ -107,10 +137,14 @@ __all__ = [
     "kubernetes",
     "metadata",
     "namespace",
+    "pyproject_toml_parser",
+    "requirements_txt_parser",
     "resources",
     "retry",
     "step",
     "timeout",
+    "user_step_decorator",
+    "yaml_parser",
 ]
 
 

@@ -75,12 +75,13 @@ def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
     """Performs `python flow.py ARGUMENTS` and returns the exit code."""
     from rayflow.cli.commands.flow import FlowGroup
     from rayflow.cli.fence import guarded
-    from rayflow.cli.options import ENV_PREFIX
+    from rayflow.cli.options import ENV_PREFIX, configs_first
 
     def perform() -> int:
         prompt = flow_call.call.prompt
         name = f"{prompt.program} {prompt.flow}".strip()
-        return _exit_code(FlowGroup(flow_call).main(list(arguments), name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
+        words = configs_first(flow_call.flow_class, arguments)
+        return _exit_code(FlowGroup(flow_call).main(words, name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
 
     return guarded(perform, flow_call.call.err)
 

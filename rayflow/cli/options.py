@@ -6,7 +6,7 @@ An option of `SHARED` is accepted before the command and after it. Environment: 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import click
@@ -52,6 +52,35 @@ def shared_options() -> list[click.Option]:
         json_option("Events as JSON lines on stdout, for programs."),
         click.Option(["--pylint/--no-pylint"], default=True, help="Accepted for Metaflow's sake; flows are checked by rayflow alone."),
     ]
+
+
+def config_options(flow_class: type) -> list[click.Option]:
+    """What is said before the command of a flow that has Configs."""
+    from rayflow.flow.configs import configs_of
+
+    specs = [*configs_of(flow_class).values()]
+    if not specs:
+        return []
+    told = "; ".join(f"{spec.name}{' (required)' if spec.required else ''}{f': {spec.help}' if spec.help else ''}" for spec in specs)
+    return [
+        click.Option(
+            ["--config"], type=(str, str), multiple=True, metavar="NAME FILE", help=f"Read a config from a file. Configs: {told}."
+        ),
+        click.Option(["--config-value"], type=(str, str), multiple=True, metavar="NAME TEXT", help="Give a config as a text, mostly JSON."),
+    ]
+
+
+def configs_first(flow_class: type, arguments: Sequence[str]) -> list[str]:
+    """The arguments with those about Configs before the command, where they are needed: Parameters may depend on them."""
+    first: list[str] = []
+    rest: list[str] = []
+    flags = {flag for option in config_options(flow_class) for flag in option.opts}
+    left = list(arguments)
+    while left:
+        count = 3 if left[0] in flags else 1
+        (first if count == 3 else rest).extend(left[:count])
+        del left[:count]
+    return [*first, *rest]
 
 
 def launch_options() -> list[click.Option]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rayflow.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from rayflow.flow.configs import ConfigSources
+    from rayflow.flow.flowspec import FlowSpec
     from rayflow.runtime.launch import Settings
 
 DECOSPECS_VARIABLE = "RAYFLOW_DEFAULT_DECOSPECS"
@@ -48,6 +50,13 @@ class Surroundings:
     @property
     def default_decospecs(self) -> tuple[str, ...]:
         return tuple(self.environ.get(DECOSPECS_VARIABLE, "").split())
+
+    def configs(self, flow_class: type[FlowSpec], sources: ConfigSources, known: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a flow's Configs by attribute: as `known`, as the command line or the environment states them, or default."""
+        from rayflow.flow.configs import resolved_configs
+        from rayflow.flow.parameters import ParameterContext
+
+        return resolved_configs(flow_class, sources, self.environ, ParameterContext(flow_class.__name__, self.user), known)
 
     def settings(self, options: Mapping[str, Any]) -> Settings:
         """The options of `run` or `resume`, by their names, as what the runtime takes."""

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from rayflow.flow.configs import Config
+from rayflow.flow.configvalue import ConfigValue, frozen
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.includefile import IncludeFile
-from rayflow.flow.members import member_of
+from rayflow.flow.members import member_of, parameters_of
 
 _ATOMS = (int, float, complex, str, bytes, bool, type(None), range)
 
@@ -41,6 +43,16 @@ class _ReadOnly:
         self.__set__(instance, None)
 
 
+class _Removed:
+    """Stands for a Parameter that a mutator removed: as if the class had none."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: FlowSpec | None, owner: type[FlowSpec]) -> NoReturn:
+        raise AttributeError(f"Flow {owner.__name__} has no attribute '{self.name}'")
+
+
 class _ReadOnlyPerTask(_ReadOnly):
     """The same for a value that may be mutated: each task has its own, kept in its instance's dictionary."""
 
@@ -60,7 +72,8 @@ def bound_class(flow_class: type[FlowSpec], values: Mapping[str, Any]) -> type[F
     own copies in its `__dict__`, so names in `read_only_names` of the class are to be left out when artifacts are collected there.
     The parser of an `IncludeFile` is applied here, at first access. Make one per batch or process, not per task.
     """
-    members: dict[str, Any] = {name: _descriptor(flow_class, name, value) for name, value in values.items()}
+    members: dict[str, Any] = {name: _Removed(name) for name in parameters_of(flow_class) if name not in values}
+    members.update((name, _descriptor(flow_class, name, value)) for name, value in values.items())
     members.update(
         __module__=flow_class.__module__,
         __qualname__=flow_class.__qualname__,
@@ -87,6 +100,9 @@ def instance_of(bound: type[FlowSpec], binding: Any) -> FlowSpec:
 
 def _descriptor(flow_class: type[FlowSpec], name: str, value: Any) -> _ReadOnly:
     parameter = member_of(flow_class, name)
+    if isinstance(parameter, Config):
+        content = frozen(value.make() if isinstance(value, PerTask) else value)
+        return _ReadOnly(name, content) if isinstance(content, ConfigValue) else _descriptor(FlowSpec, name, content)
     if isinstance(parameter, IncludeFile) and parameter.parser is not None:
         make = value.make if isinstance(value, PerTask) else (lambda: value)
         return _ReadOnlyPerTask(name, PerTask(lambda: parameter.parsed(make())))

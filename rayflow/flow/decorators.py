@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
+from rayflow.flow.deferred import evaluated, has_deferred, is_unpacked
 from rayflow.flow.step import add_decorator, mark_of
 from rayflow.model.errors import (
     BadStepDecoratorException,
@@ -45,7 +46,7 @@ class DecoratorKind:
 
     def decorator(self, attributes: Mapping[str, Any], *, is_static: bool = True) -> StepDecorator:
         """The decorator with these attributes; `InvalidDecoratorAttribute` for one that it does not know."""
-        unknown = sorted(set(attributes) - set(self.defaults))
+        unknown = sorted(name for name in set(attributes) - set(self.defaults) if not is_unpacked(name))
         if unknown:
             known = ", ".join(sorted(self.defaults)) or "none"
             raise InvalidDecoratorAttribute(
@@ -82,8 +83,16 @@ class DecoratorKind:
         add_decorator(function, decorator)
         return function
 
+    def evaluated(self, decorator: StepDecorator, configs: Mapping[str, Any]) -> StepDecorator:
+        """The same with the values that its expressions over configs have."""
+        stated = {name: value for name, value in decorator.attributes.items() if name in decorator.stated}
+        if not has_deferred(stated):
+            return decorator
+        return self.decorator(evaluated(stated, configs), is_static=decorator.is_static)
+
 
 _kinds: dict[str, DecoratorKind] = {}
+_finders: list[Callable[[str], DecoratorKind | None]] = []
 
 
 def register(kind: DecoratorKind) -> DecoratorKind:
@@ -92,9 +101,14 @@ def register(kind: DecoratorKind) -> DecoratorKind:
     return kind
 
 
+def add_kind_finder(find: Callable[[str], DecoratorKind | None]) -> None:
+    """Whom to ask for decorators that are not registered by their names."""
+    _finders.append(find)
+
+
 def kind_of(name: str) -> DecoratorKind:
     """The registered decorator `name`; `UnknownStepDecoratorException` lists what exists."""
-    kind = _kinds.get(name)
+    kind = _kinds.get(name) or next((found for find in _finders if (found := find(name)) is not None), None)
     if kind is None:
         raise UnknownStepDecoratorException(
             f"Unknown step decorator {name}. The following decorators are supported: {', '.join(sorted(_kinds))}."

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import rayflow.flow.builtin  # noqa: F401  # pyright: ignore[reportUnusedImport] - registers the decorators
-from rayflow.flow.decorators import compile_spec
+from rayflow.flow.configs import ConfigSources, namespace_of, resolved_configs
+from rayflow.flow.configvalue import ConfigValue
+from rayflow.flow.decorators import compile_spec, kind_of
 from rayflow.flow.decospec import parse_decospec
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.members import constants_of, parameters_of, step_functions
-from rayflow.flow.parameters import Parameter
+from rayflow.flow.mutators import Draft, is_only_mutator
+from rayflow.flow.parameters import Parameter, ParameterContext
 from rayflow.flow.step import mark_of
 from rayflow.model.graph import Graph
-from rayflow.model.spec import StepSpec
+from rayflow.model.spec import StepDecorator, StepSpec
 
 
 @dataclass(frozen=True)
@@ -34,25 +37,44 @@ class FlowDefinition:
     constants: Mapping[str, Any]
     script_path: str
     doc: str = ""
+    configs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def namespace(self) -> ConfigValue:
+        """The configs as expressions see them."""
+        return namespace_of(self.flow_class, self.configs)
 
 
-def define(flow_class: type[FlowSpec], decospecs: Sequence[str] = ()) -> FlowDefinition:
-    """Reads the flow class. `decospecs` are `--with` texts, the first of a name wins.
+def define(flow_class: type[FlowSpec], decospecs: Sequence[str] = (), configs: Mapping[str, Any] | None = None) -> FlowDefinition:
+    """Reads the flow class. `decospecs` are `--with` texts, the first of a name wins; `configs` the values of its Configs by attribute
+    (default: their defaults).
 
     Raises a `UserError` for a decorator whose values cannot be used.
     """
     graph = flow_class._graph  # pyright: ignore[reportPrivateUsage] - the flow's own layer
     marks = {name: mark_of(function) for name, function in step_functions(flow_class).items()}
-    specs = {node.name: compile_spec(node, mark.decorators) for node in graph if (mark := marks[node.name]) is not None}
+    if configs is None:
+        configs = resolved_configs(flow_class, ConfigSources(), {}, ParameterContext(flow_class.__name__, ""), {})
+    names = namespace_of(flow_class, configs)
+    draft = Draft(
+        flow_class=flow_class,
+        configs=names,
+        config_names=tuple(configs),
+        parameters={name: parameter.evaluated(names) for name, parameter in parameters_of(flow_class).items()},
+        decorators={name: list(mark.decorators) for name, mark in marks.items() if mark is not None},
+    )
+    draft.mutate()
+    specs = {node.name: compile_spec(node, _evaluated(draft.decorators[node.name], names)) for node in graph}
     definition = FlowDefinition(
         flow_class=flow_class,
         name=flow_class.__name__,
         graph=graph,
         specs=specs,
-        parameters=parameters_of(flow_class),
-        constants=constants_of(flow_class),
+        parameters=draft.parameters,
+        constants={**constants_of(flow_class), **configs},
         script_path=_script_path(flow_class) or graph.file,
         doc=graph.doc,
+        configs=configs,
     )
     return with_decospecs(definition, decospecs)
 
@@ -67,6 +89,12 @@ def with_decospecs(definition: FlowDefinition, decospecs: Sequence[str]) -> Flow
             if all(other.name != decorator.name for other in present):
                 specs[node.name] = compile_spec(node, (*present, decorator))
     return replace(definition, specs=specs) if decospecs else definition
+
+
+def _evaluated(decorators: Sequence[StepDecorator], configs: Mapping[str, Any]) -> list[StepDecorator]:
+    """Those that say anything after mutators have run, with the values of their expressions."""
+    kinds = ((kind_of(decorator.name), decorator) for decorator in decorators)
+    return [kind.evaluated(decorator, configs) for kind, decorator in kinds if not is_only_mutator(kind)]
 
 
 def _script_path(flow_class: type) -> str:

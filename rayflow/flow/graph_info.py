@@ -94,7 +94,7 @@ def _decorator(decorator: StepDecorator) -> dict[str, Any]:
         "name": decorator.name,
         "attributes": plain(decorator.attributes),
         "statically_defined": decorator.is_static,
-        "inserted_by": None,
+        "inserted_by": decorator.inserted_by,
     }
 
 

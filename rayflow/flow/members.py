@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
+from rayflow.flow.deferred import Deferred
 from rayflow.flow.parameters import Parameter
 from rayflow.flow.step import mark_of
 
@@ -41,10 +42,10 @@ def parameters_of(flow_class: type) -> dict[str, Parameter]:
 
 
 def constants_of(flow_class: type) -> dict[str, Any]:
-    """The class-level values: neither private, nor a Parameter, class or module, nor a method or another descriptor."""
+    """The class-level values: neither private, nor a Parameter, Config, class or module, nor a method or another descriptor."""
     members = ((name, member_of(flow_class, name)) for name in names_in_order(flow_class))
     return {name: member for name, member in members if not name.startswith("_") and _is_constant(member)}
 
 
 def _is_constant(member: object) -> bool:
-    return not isinstance(member, (Parameter, type, ModuleType)) and not hasattr(type(member), "__get__")
+    return not isinstance(member, (Deferred, Parameter, type, ModuleType)) and not hasattr(type(member), "__get__")

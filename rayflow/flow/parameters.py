@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rayflow.flow.deferred import Deferred, evaluated
 from rayflow.model.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,12 +80,13 @@ class Parameter:
         separator: str | None = None,
         **options: Any,
     ) -> None:
-        _check(name, type, default, {"show_default": show_default, "separator": separator, "required": required})
+        if not any(isinstance(given, Deferred) for given in (name, type, default, show_default, separator, required)):
+            _check(name, type, default, {"show_default": show_default, "separator": separator, "required": required})
         self.name = name
         self.default = default
         self.type = type
         self.help = help
-        self.required = bool(required)
+        self.required = required if isinstance(required, Deferred) else bool(required)
         self.show_default = show_default
         self.separator = separator
         self.options: Mapping[str, Any] = options
@@ -112,6 +115,16 @@ class Parameter:
         if self.options.get("multiple"):
             return type(next(iter(self.default), ""))
         return type(self.default)
+
+    def evaluated(self, configs: Mapping[str, Any]) -> Parameter:
+        """The same with the values that its expressions over configs have."""
+        fields = {name: evaluated(value, configs) for name, value in vars(self).items()}
+        if all(fields[name] is value for name, value in vars(self).items()):
+            return self
+        made = copy.copy(self)
+        vars(made).update(fields, required=bool(fields["required"]))
+        _check(made.name, made.type, made.default, {"show_default": made.show_default, "separator": made.separator})
+        return made
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"

@@ -28,6 +28,7 @@ def resolve(definition: FlowDefinition, given: Mapping[str, Any], environ: Mappi
     name that is used twice or a function that fails.
     """
     check_names(definition)
+    context = replace(context, configs=definition.namespace)
     return {name: _value(parameter, name, given, environ, context) for name, parameter in definition.parameters.items()}
 
 
@@ -35,6 +36,7 @@ def click_options(definition: FlowDefinition, context: ParameterContext) -> list
     """The options of `run`, sorted by attribute name. What was given with them: `given_values`."""
     from rayflow.flow.options import ParameterOption
 
+    context = replace(context, configs=definition.namespace)
     return [ParameterOption(name, parameter, context) for name, parameter in sorted(definition.parameters.items())]
 
 

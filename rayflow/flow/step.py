@@ -23,12 +23,19 @@ class StepMark:
     is_end: bool = False
     node_info: Mapping[str, Any] = field(default_factory=dict[str, Any])
     decorators: tuple[StepDecorator, ...] = ()
+    implementations: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The code of decorators that the user wrote, by their names."""
 
 
 def mark_of(function: object) -> StepMark | None:
     """The mark of a step (function or bound method); None for anything else."""
     mark = getattr(function, _MARK, None)
     return mark if isinstance(mark, StepMark) else None
+
+
+def replace_mark(function: object, mark: StepMark) -> None:
+    """Changes what the mark of a step function says."""
+    setattr(function, _MARK, mark)
 
 
 def add_decorator(function: object, decorator: StepDecorator) -> None:

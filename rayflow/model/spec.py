@@ -49,18 +49,28 @@ class Resources:
 class StepDecorator:
     """A decorator as the graph lists it: name and plain attributes; `is_static` unless `--with` or a mutator added it.
 
-    `stated` names those of the attributes that the flow wrote; the others have their defaults.
+    `stated` names those of the attributes that the flow wrote; the others have their defaults. `inserted_by`: the mutator that added it.
     """
 
     name: str
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     is_static: bool = True
     stated: frozenset[str] = frozenset()
+    inserted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """Code of the user's that goes around a step's body: its dotted name, and what it is given."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
 class StepSpec:
-    """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`."""
+    """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`; the last of `wrappers` is outermost."""
 
     retry: Retry = Retry()
     catch: Catch | None = None
@@ -68,4 +78,5 @@ class StepSpec:
     resources: Resources = Resources()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     is_isolated: bool = False
+    wrappers: tuple[Wrapper, ...] = ()
     decorators: tuple[StepDecorator, ...] = ()

@@ -8,6 +8,8 @@ first and looks at the claim afterwards; a resume claims first and looks at the 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
+from typing import Any
 
 from rayflow.catalog.index import newest_first, note_end
 from rayflow.catalog.ownership import claim_continuation, continuation_of, is_alive, is_taken_over, last_epoch, owner_of
@@ -17,7 +19,9 @@ from rayflow.catalog.takeover import take_over
 from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreCorrupt, StoreExists
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome, Segment
-from rayflow.runtime.notices import Reporter, Warned
+from rayflow.runtime.notices import Reporter, Silent, Warned
+from rayflow.runtime.settings import Settings
+from rayflow.store import open_root
 
 
 def newest_run(store: Store, flow: str, user: str, reporter: Reporter) -> RunRecord:
@@ -33,6 +37,16 @@ def newest_run(store: Store, flow: str, user: str, reporter: Reporter) -> RunRec
         if record.user == user:
             return record
     raise RayflowNotFound("A previous run id was not found. Specify --origin-run-id.")
+
+
+def constants_of_origin(settings: Settings, flow: str, run_id: str | None, names: Iterable[str]) -> dict[str, Any]:
+    """The values that the run which a resume would continue has under these names, as far as it has them."""
+    from rayflow.store.blobs import Blobs
+
+    store = open_root(settings.root, create=False)
+    record = read_run(store, flow, run_id) if run_id else newest_run(store, flow, settings.user, Silent())
+    blobs = Blobs(store, flow, record.run_id)
+    return {name: blobs.load(record.constants[name], name) for name in names if name in record.constants}
 
 
 def refuse_alive(store: Store, record: RunRecord, reporter: Reporter) -> None:

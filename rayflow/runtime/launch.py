@@ -212,13 +212,17 @@ def _continuation(
     }
     context = ParameterContext(flow_name=definition.name, user_name=settings.user)
     values = resolve(replace(definition, parameters=added), {}, settings.environ, context)
+    blobs = Blobs(store, definition.name, draft.run_id)
     return replace(
         draft,
         parameters={
             **{name: artifact.owned_by(origin.run_id) for name, artifact in origin.parameters.items()},
-            **_stored(Blobs(store, definition.name, draft.run_id), values),
+            **_stored(blobs, values),
         },
-        constants={name: artifact.owned_by(origin.run_id) for name, artifact in origin.constants.items()},
+        constants={
+            **{name: artifact.owned_by(origin.run_id) for name, artifact in origin.constants.items()},
+            **_stored(blobs, {name: value for name, value in definition.configs.items() if name not in origin.constants}),
+        },
         origin=origin.run_id,
         resumed_step=step,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from rayflow.engine.chains import goes_on
 from rayflow.flow.current import TaskContext
 from rayflow.flow.transition import Transition, check_taken
+from rayflow.flow.wrapping import wrapped
 from rayflow.model.commands import Batch
 from rayflow.model.graph import Node
 from rayflow.model.indexes import ROOT_SPACE, IndexSet, Lane
@@ -45,7 +46,8 @@ class Stage:
         self.context = context
         self.node: Node = context.node
         self.spec = shared.specs[lane.step]
-        self.function = getattr(session.flow_class, lane.step)
+        body = getattr(session.flow_class, lane.step)
+        self.function = wrapped(body, self.spec.wrappers, self.node, session.flow_class) if self.spec.wrappers else body
         self.is_own = lane == batch.lane
         self.batch_id = batch.id
         self.is_lone = self.node.space == ROOT_SPACE

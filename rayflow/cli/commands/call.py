@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.settings import Surroundings
+from rayflow.flow.configs import ConfigSources
 
 if TYPE_CHECKING:
     from rayflow.flow.definition import FlowDefinition
@@ -51,23 +52,26 @@ class Call:
 
 @dataclass(frozen=True)
 class FlowCall:
-    """A call about a flow. `definition` is the flow without `--with`."""
+    """A call about a flow. `definition` is the flow without `--with`; its configs are as `sources` state them, or as those of a run that is
+    to be continued were (`known`, by attribute)."""
 
     call: Call
     flow_class: type[FlowSpec]
+    sources: ConfigSources = field(default_factory=ConfigSources)
+    known: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @cached_property
     def definition(self) -> FlowDefinition:
         from rayflow.flow.definition import define
 
-        return define(self.flow_class)
+        return define(self.flow_class, configs=self.call.surroundings.configs(self.flow_class, self.sources, self.known))
 
     def greet(self, options: Mapping[str, Any]) -> None:
         """`rayflow 0.1.0 executing TrainFlow for user:ann` on stderr, unless asked for quiet."""
         from rayflow import __version__
 
         if not options.get("quiet"):
-            self.say(f"rayflow {__version__} executing {self.definition.name} for user:{self.call.surroundings.user}")
+            self.say(f"rayflow {__version__} executing {self.flow_class.__name__} for user:{self.call.surroundings.user}")
 
     def say(self, text: str = "") -> None:
         """A line on stderr: about the command, not its answer."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from rayflow.cli.commands import describing, keyworded, launching, reading
 from rayflow.cli.commands.call import FlowCall
-from rayflow.cli.options import shared_options, stated
+from rayflow.cli.options import config_options, shared_options, stated
 from rayflow.cli.suggest import nearest
+from rayflow.flow.configs import ConfigSources
 from rayflow.model.errors import UsageError
 
 _BUILDERS: dict[str, Callable[[FlowCall], click.Command]] = {
@@ -35,13 +37,24 @@ class FlowGroup(click.Group):
     def __init__(self, flow_call: FlowCall) -> None:
         super().__init__(
             name=flow_call.flow_class.__name__,
-            params=list[click.Parameter](shared_options()),
+            params=[*shared_options(), *config_options(flow_call.flow_class)],
             invoke_without_command=True,
             callback=self._begin,
             help="Commands of this flow. Without one: check.",
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         )
         self._flow_call = flow_call
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        sources = ConfigSources(dict(ctx.params.pop("config", ())), dict(ctx.params.pop("config_value", ())))
+        self._flow_call = replace(self._flow_call, sources=sources)
+        return rest
+
+    @property
+    def flow_call(self) -> FlowCall:
+        """The call, with the configs that were given when its arguments were parsed."""
+        return self._flow_call
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_BUILDERS)
@@ -53,6 +66,8 @@ class FlowGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _BUILDERS:
             ctx.fail(f"No such command {args[0]!r}.{nearest(args[0], _BUILDERS)}")
+        if args[:1] == ["resume"] and self._flow_call.sources:
+            ctx.fail("Cannot specify --config or --config-value with 'resume': a resume has the configs of the run that it continues.")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -15,6 +15,7 @@ from rayflow.cli.options import launch_options, shared_options, stated, without
 from rayflow.cli.suggest import listed, nearest
 from rayflow.model.errors import UsageError
 from rayflow.runtime.notices import Reporter
+from rayflow.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from rayflow.cli.reporting.live import LiveReporter
@@ -95,17 +96,29 @@ def _resume_options() -> list[click.Option]:
 
 
 def _resumed(flow_call: FlowCall, options: Mapping[str, Any], step: str | None, origin: str | None) -> int:
+    settings = flow_call.call.surroundings.settings(options)
+    run_id = _run_id(settings.root, origin, flow_call.flow_class.__name__)
+    flow_call = replace(flow_call, known=_configs_of_origin(flow_call, settings, run_id))
     _check_step(flow_call, step)
 
     def launch(reporter: Reporter) -> int:
         definition = flow_call.decorated(options["with"])
-        settings = flow_call.call.surroundings.settings(options)
-        run_id = _run_id(settings.root, origin, definition.name)
         resume = flow_call.call.resume_flow
         is_fork, verifies = options["fork"], options["verify"]
         return resume(definition, settings, reporter, origin_run_id=run_id, step=step, is_fork=is_fork, verifies=verifies).exit_code
 
     return _launched(flow_call, options, launch)
+
+
+def _configs_of_origin(flow_call: FlowCall, settings: Settings, run_id: str | None) -> dict[str, Any]:
+    from rayflow.flow.configs import configs_of
+
+    names = configs_of(flow_call.flow_class)
+    if not names:
+        return {}
+    from rayflow.runtime.continuing import constants_of_origin
+
+    return constants_of_origin(settings, flow_call.flow_class.__name__, run_id, names)
 
 
 def _run_id(root_url: str, text: str | None, flow: str) -> str | None:

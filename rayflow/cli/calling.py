@@ -48,8 +48,7 @@ def run_called(flow_class: type[FlowSpec], arguments: Mapping[str, Any]) -> Run:
             f"{name}.run() was called while a worker imports the flow's file, which would run the flow again in every worker. Put the call "
             'under `if __name__ == "__main__":`.'
         )
-    flow_call = FlowCall(Call(_prompt(flow_class, arguments.get("root"))), flow_class)
-    options, given = _understood(flow_call, arguments)
+    flow_call, options, given = _understood(FlowCall(Call(_prompt(flow_class, arguments.get("root"))), flow_class), arguments)
     definition = flow_call.decorated(options["with"])
     settings = flow_call.call.surroundings.settings(options)
     with _reporter(flow_call.call, options) as shown:
@@ -66,16 +65,18 @@ def run_called(flow_class: type[FlowSpec], arguments: Mapping[str, Any]) -> Run:
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 
-def _understood(flow_call: FlowCall, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options by their names, as a command gets them, and the values of Parameters by attribute name."""
+def _understood(flow_call: FlowCall, arguments: Mapping[str, Any]) -> tuple[FlowCall, dict[str, Any], dict[str, Any]]:
+    """The flow with the configs that are given, the options by their names, as a command gets them, and the values of Parameters by
+    attribute name."""
     from rayflow.cli.commands.flow import FlowGroup
     from rayflow.cli.commands.keyworded import keywords_of
-    from rayflow.cli.keywords import command_words, refuse_unknown
+    from rayflow.cli.keywords import command_words, config_words, refuse_unknown
     from rayflow.cli.options import ENV_PREFIX, stated
 
     group = FlowGroup(flow_call)
-    command = group.get_command(_context(group, None, []), "run")
+    command = group.get_command(_context(group, None, config_words(arguments)), "run")
     assert command is not None
+    flow_call = group.flow_call
     parameters = _parameters(flow_call.definition)
     keywords = _offered(keywords_of([*group.params, *command.params], {}), parameters)
     refuse_unknown(arguments, [*parameters, *keywords])
@@ -86,7 +87,7 @@ def _understood(flow_call: FlowCall, arguments: Mapping[str, Any]) -> tuple[dict
     rest = {name: value for name, value in own.items() if name not in top}
     outer = _context(group, None, command_words([keywords[name] for name in top], top))
     inner = _context(command, outer, command_words([keywords[name] for name in rest], rest), f"{ENV_PREFIX}_RUN")
-    return stated(inner), given
+    return flow_call, stated(inner), given
 
 
 def _context(command: click.Command, parent: click.Context | None, words: list[str], prefix: str = "") -> click.Context:

@@ -111,6 +111,13 @@ def command_words(keywords: Sequence[Keyword], given: Mapping[str, Any]) -> list
     return [word for keyword in chosen for word in keyword.words(stated[keyword.name])]
 
 
+def config_words(given: Mapping[str, Any]) -> list[str]:
+    """What `given` says of configs. A flow has to know that before it can tell which options it has."""
+    options = [Keyword("config", "any", "--config", is_multiple=True, nargs=2)]
+    options.append(Keyword("config_value", "any", "--config-value", is_multiple=True, nargs=2))
+    return [word for option in options if given.get(option.name) is not None for word in option.words(given[option.name])]
+
+
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
     """ValueError naming the first of `given` that is not known, what it may have meant, and what there is."""
     names = list(known)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from rayflow.cli.keywords import Keyword, command_words
+from rayflow.cli.keywords import Keyword, command_words, config_words
 
 _OF_METAFLOW = ("metadata", "datastore", "environment", "event_logger", "monitor")
 _NOTHING_SPECIAL = ("local", "nullSidecarLogger", "nullSidecarMonitor", "debugLogger", "debugMonitor")
@@ -46,7 +46,7 @@ class CommandLine:
         return self._keywords
 
     def _ask(self) -> dict[str, list[Keyword]]:
-        command = [sys.executable, self.flow_file, "output-options"]
+        command = [sys.executable, self.flow_file, *config_words(self.top_options), "output-options"]
         env = {**self.env, "RAYFLOW_QUIET": "true"}
         asked = partial(subprocess.run, env=env, cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         try:

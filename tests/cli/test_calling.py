@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rayflow import Flow, FlowSpec, IncludeFile, JSONType, Parameter, Run, namespace, step
+from rayflow import Config, Flow, FlowSpec, IncludeFile, JSONType, Parameter, Run, namespace, step
 from rayflow.exception import LintWarn, TaskFailedException, UsageError
 
 
@@ -67,6 +67,18 @@ class WithFile(FlowSpec):
     @step
     def end(self):
         pass
+
+
+class Configured(FlowSpec):
+    sizes = Config("sizes", required=True)
+
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.total = self.sizes.a + self.sizes.b
 
 
 class Broken(FlowSpec):
@@ -218,3 +230,12 @@ def test_an_included_file_is_given_by_its_path(tmp_path):
     (tmp_path / "notes.txt").write_text("read me")
 
     assert WithFile.run(notes=tmp_path / "notes.txt", quiet=True)["end"].task.data.notes == "read me"
+
+
+def test_configs_are_given_as_values_or_files(tmp_path):
+    (tmp_path / "sizes.json").write_text('{"a": 10, "b": 20}')
+
+    by_value = Configured.run(config_value=[("sizes", {"a": 1, "b": 2})], quiet=True)
+    by_file = Configured.run(config=[("sizes", tmp_path / "sizes.json")], quiet=True)
+
+    assert (by_value.data.total, by_file.data.total) == (3, 30)

@@ -238,3 +238,32 @@ def test_a_step_of_a_flow_may_run_another_flow(flow_file):
         assert done.status == "successful", done.stdout + done.stderr
 
     assert done.run.data.count == 7
+
+
+CONFIGURED = """
+from rayflow import Config, FlowSpec, step
+
+
+class ConfiguredFlow(FlowSpec):
+    sizes = Config("sizes", required=True)
+
+    @step
+    def start(self):
+        self.total = self.sizes.a + 1
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    ConfiguredFlow()
+"""
+
+
+def test_configs_are_top_level_options(flow_file):
+    Path("configured.py").write_text(CONFIGURED)
+
+    with Runner("configured.py", show_output=False, config_value=[("sizes", {"a": 4})]) as runner:
+        assert runner.run().run["start"].task.data.total == 5

@@ -52,6 +52,11 @@ class FlowGroup(click.Group):
         self._flow_call = replace(self._flow_call, sources=sources)
         return rest
 
+    @property
+    def flow_call(self) -> FlowCall:
+        """The call, with the configs that were given when its arguments were parsed."""
+        return self._flow_call
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_BUILDERS)
 

@@ -197,7 +197,8 @@ def test_following_outlives_a_driver_that_is_killed(tmp_path):
         assert [follower.stdout.readline() for _ in range(3)] == ["line 0\n", "line 1\n", "line 2\n"]
 
         driver.send_signal(signal.SIGKILL)
-        out, err = follower.communicate(timeout=30)
+        out, err = follower.stdout.read(), follower.stderr.read()  # not `communicate`, which passes over what `readline` read ahead
+        follower.wait(30)
     finally:
         driver.kill()
         driver.communicate()

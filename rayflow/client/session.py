@@ -6,6 +6,7 @@ import os
 
 from rayflow.client.environ import ROOT_NAME, find_root, identity
 from rayflow.client.roots import Root, root_at
+from rayflow.flow.current import current
 from rayflow.model.errors import UserError
 from rayflow.model.layout import FORMAT_FILE
 
@@ -31,8 +32,10 @@ def namespace(ns: str | None) -> str | None:
 
 
 def get_namespace() -> str | None:
-    """The current namespace; None when everything is shown."""
-    return _session.namespace if _session.is_namespace_set else f"user:{identity(os.environ)}"
+    """The current namespace; None when everything is shown. In a task it is that of the run, unless the task says otherwise."""
+    if _session.is_namespace_set:
+        return _session.namespace
+    return current.namespace if current.is_running_flow else f"user:{identity(os.environ)}"
 
 
 def default_namespace() -> str:

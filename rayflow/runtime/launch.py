@@ -17,6 +17,7 @@ from rayflow.catalog.index import note_start
 from rayflow.catalog.ownership import this_process
 from rayflow.catalog.reading import open_run
 from rayflow.catalog.run import RunRecord, claim_run, read_run
+from rayflow.client.tags import tag_list
 from rayflow.flow import lint
 from rayflow.flow.definition import FlowDefinition
 from rayflow.flow.flowdecorators import project_of
@@ -178,6 +179,7 @@ def _new_record(definition: FlowDefinition, settings: Settings, store: Store) ->
     project = project_of(definition.decorators, settings.user, settings.branch, settings.is_production)
     facts = {
         "current": project.facts(definition.name) if project else {},
+        "namespace": f"user:{settings.user}" if settings.namespace is None else settings.namespace,
         "trigger": [finished(store, pathspec) for pathspec in settings.triggers],
         "python_version": platform.python_version(),
         "rayflow_version": __version__,
@@ -192,7 +194,7 @@ def _new_record(definition: FlowDefinition, settings: Settings, store: Store) ->
         created_us=now_us,
         user=settings.user,
         graph=definition.graph,
-        tags=settings.tags,
+        tags=tuple(tag_list(list(settings.tags))),
         system_tags=(
             f"user:{settings.user}",
             "runtime:dev",

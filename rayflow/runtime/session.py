@@ -154,7 +154,7 @@ def run_context_of(shared: Shared) -> RunContext:
         run_id=record.run_id,
         origin_run_id=record.origin,
         username=record.user,
-        namespace=f"user:{record.user}",
+        namespace=record.facts.get("namespace", f"user:{record.user}") or None,
         tags=frozenset(record.tags),
         parameter_names=tuple(record.parameters),
         graph=lambda: dict(record.graph_info),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rayflow import current
+import pytest
+
+from rayflow import current, default_namespace
+from rayflow.model.errors import RayflowTaggingError
 from scenarios.conftest import by_address
 from scenarios.flows import surroundings
 from scenarios.playing import cannot
@@ -62,6 +65,20 @@ def test_the_client_looks_where_the_run_is(play, client_session):
     data = play(surroundings.Looks).data
 
     assert (data.seen, data.told) == (7, "7")
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "user:ada"), ("user:bob", "user:bob"), ("", None)])
+def test_the_client_sees_in_a_task_what_the_run_says(play, client_session, given, expected):
+    default_namespace()
+
+    played = play(surroundings.Namespaced, namespace=given)
+
+    assert played.run["start"].task.data.seen == (expected, expected)
+
+
+def test_a_tag_that_cannot_be_is_refused_before_the_run(play):
+    with pytest.raises(RayflowTaggingError, match="at most 500 characters"):
+        play(surroundings.Namespaced, tags=("x" * 501,))
 
 
 def test_current_knows_the_task(play):

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from rayflow import FlowSpec, Step, current, environment, isolated, namespace, step
+from rayflow import FlowSpec, Step, current, environment, get_namespace, isolated, namespace, step
 
 LEVEL_AT_IMPORT = os.environ.get("SCENARIO_LEVEL")
 loads = []
@@ -138,6 +138,19 @@ class Looks(FlowSpec):
         namespace(None)
         self.seen = Step(pathspec).task.data.number
         self.told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+class Namespaced(FlowSpec):
+    """What the client sees in a task."""
+
+    @step
+    def start(self):
+        self.seen = (current.namespace, get_namespace())
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
 
 
 class Current(FlowSpec):

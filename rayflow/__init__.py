@@ -36,6 +36,9 @@ _HOMES = {
     "Config": "rayflow.flow.configs",
     "ConfigValue": "rayflow.flow.configvalue",
     "config_expr": "rayflow.flow.deferred",
+    "parallel_map": "rayflow.flow.multicore",
+    "parallel_imap_unordered": "rayflow.flow.multicore",
+    "profile": "rayflow.flow.multicore",
     "project": "rayflow.flow.flowdecorators",
     "schedule": "rayflow.flow.flowdecorators",
     "trigger": "rayflow.flow.flowdecorators",
@@ -102,6 +105,7 @@ if TYPE_CHECKING:
     from rayflow.flow.flowdecorators import exit_hook, project, schedule, trigger, trigger_on_finish
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
+    from rayflow.flow.multicore import parallel_imap_unordered, parallel_map, profile
     from rayflow.flow.mutators import FlowMutator, MutableFlow, MutableStep, StepMutator
     from rayflow.flow.parameters import JSONType, Parameter
     from rayflow.flow.parsers import conda_environment_yml_parser, pyproject_toml_parser, requirements_txt_parser, yaml_parser
@@ -146,6 +150,9 @@ __all__ = [
     "kubernetes",
     "metadata",
     "namespace",
+    "parallel_imap_unordered",
+    "parallel_map",
+    "profile",
     "project",
     "pyproject_toml_parser",
     "requirements_txt_parser",

@@ -94,6 +94,12 @@ class ParameterFieldTypeMismatch(UserError):
     headline = "Parameter field with a mismatching type"
 
 
+class MulticoreException(UserError):
+    """A process of `parallel_map` was killed, or ended before its work was done."""
+
+    headline = "Multicore exception"
+
+
 class ExternalCommandFailed(UserError):
     headline = "External command failed"
 

@@ -16,38 +16,53 @@ _LOCAL = "local@"
 class _Session:
     """`root_url` None: the rule of `find_root`. `is_namespace_set` False: the user's own namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: str = "") -> None:
+        self.task = task
         self.root_url: str | None = None
         self.is_namespace_set = False
         self.namespace: str | None = None
 
 
-_session = _Session()
+_outside, _in_task = _Session(), _Session()
+
+
+def _session() -> _Session:
+    """What was chosen here: each attempt of a task begins anew, whatever its process did before."""
+    global _in_task  # noqa: PLW0603 - of the task that this process performs there is one
+    if not current.is_running_flow:
+        return _outside
+    task = f"{current.pathspec} {current.retry_count}"
+    if _in_task.task != task:
+        _in_task = _Session(task)
+    return _in_task
 
 
 def namespace(ns: str | None) -> str | None:
     """Limits what the client shows to runs that have the tag `ns`; None shows everything. Returns the namespace."""
-    _session.is_namespace_set, _session.namespace = True, ns
+    session = _session()
+    session.is_namespace_set, session.namespace = True, ns
     return ns
 
 
 def get_namespace() -> str | None:
     """The current namespace; None when everything is shown. In a task it is that of the run, unless the task says otherwise."""
-    if _session.is_namespace_set:
-        return _session.namespace
+    session = _session()
+    if session.is_namespace_set:
+        return session.namespace
     return current.namespace if current.is_running_flow else f"user:{identity(os.environ)}"
 
 
 def default_namespace() -> str:
     """Back to the user's own namespace, `user:<name>`, which is returned."""
-    _session.is_namespace_set, _session.namespace = False, None
-    return f"user:{identity(os.environ)}"
+    session = _session()
+    session.is_namespace_set, session.namespace = False, None
+    return get_namespace() or ""
 
 
 def metadata(ms: str) -> str:
     """Looks at another root: a directory, `local@<directory>` or a URL. Of a directory that is no root itself, its `.rayflow` is
     meant. Returns what `get_metadata` returns. Raises `UserError` for a directory that does not exist."""
-    _session.root_url = _root_url(ms)
+    _session().root_url = _root_url(ms)
     return get_metadata()
 
 
@@ -62,13 +77,13 @@ def get_metadata() -> str:
 
 def default_metadata() -> str:
     """Back to the root that `RAYFLOW_ROOT` or the working directory tells. Returns what `get_metadata` returns."""
-    _session.root_url = None
+    _session().root_url = None
     return get_metadata()
 
 
 def current_root_url() -> str:
     """The URL or absolute path of the root that is looked at."""
-    return _session.root_url or find_root(os.environ, os.getcwd())
+    return _session().root_url or find_root(os.environ, os.getcwd())
 
 
 def current_root() -> Root:

@@ -19,10 +19,10 @@ def test_configs_are_there_in_decorators_parameters_and_steps_and_plain_for_the_
     assert (played.data.label, played.data.nothing) == ("plain text", None)
 
 
-def test_a_resume_has_the_configs_of_its_origin(play, monkeypatch):
-    monkeypatch.setenv("BREAK_CONFIGURED", "1")
-    origin = play(configs.Configured, fails=True)
-    monkeypatch.delenv("BREAK_CONFIGURED")
+def test_a_resume_has_the_configs_of_its_origin(play, tmp_path):
+    (tmp_path / "breaks").touch()
+    origin = play(configs.Configured, breaks=str(tmp_path / "breaks"), fails=True)
+    (tmp_path / "breaks").unlink()
     settings = Settings(root=play.root, executor=play.executor, user="ada", **play.always)
 
     known = constants_of_origin(settings, "Configured", origin.run.id, ["cfg", "label", "nothing"])

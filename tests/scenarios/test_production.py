@@ -18,11 +18,17 @@ def hook_log(tmp_path, monkeypatch):
     return tmp_path / "hooks"
 
 
-def test_a_run_belongs_to_a_branch_and_a_resume_goes_on_there(play, monkeypatch):
-    monkeypatch.setenv("BREAK_SCORED", "1")
-    on_test = play(production.Scored, branch="x", fails=True)
-    play(production.Scored, fails=True)
-    monkeypatch.delenv("BREAK_SCORED")
+@pytest.fixture
+def breaks(tmp_path):
+    """A file; a run that is told of it fails while it is there. (The environment does not reach a cluster that is joined.)"""
+    (tmp_path / "breaks").touch()
+    return tmp_path / "breaks"
+
+
+def test_a_run_belongs_to_a_branch_and_a_resume_goes_on_there(play, breaks):
+    on_test = play(production.Scored, branch="x", breaks=str(breaks), fails=True)
+    play(production.Scored, breaks=str(breaks), fails=True)
+    breaks.unlink()
 
     assert on_test.run["start"].task.data.project == ("fraud", "test.x", False, None)
     assert {"project:fraud", "project_branch:test.x"} <= on_test.run.system_tags
@@ -33,10 +39,9 @@ def test_a_run_belongs_to_a_branch_and_a_resume_goes_on_there(play, monkeypatch)
         resume_flow(define(production.Scored), Settings(**settings, branch="y"))
 
 
-def test_hooks_are_called_once_the_run_is_over_and_change_nothing(play, hook_log, monkeypatch):
+def test_hooks_are_called_once_the_run_is_over_and_change_nothing(play, hook_log, breaks):
     played = play(production.Scored)
-    monkeypatch.setenv("BREAK_SCORED", "1")
-    failed = play(production.Scored, fails=True)
+    failed = play(production.Scored, breaks=str(breaks), fails=True)
 
     assert hook_log.read_text() == f"{played.run.pathspec} True\n{failed.run.pathspec} False\n"
     assert [text for text in played.warnings if "hook" in text] == ["Exit hook 'breaks' failed with exit code 1; the run is what it was."]
@@ -51,7 +56,7 @@ def test_secrets_are_there_for_one_step_and_recorded_nowhere(play):
     assert [key for key in store.list("") if production.CANARY.encode() in store.read(key)] == []
 
 
-def test_a_flow_that_another_started_knows_it(play, monkeypatch):
+def test_a_flow_that_another_started_knows_it(play, breaks):
     first = play(production.Scored)
 
     second = play(production.Reported, triggers=(first.run.pathspec,))
@@ -59,7 +64,6 @@ def test_a_flow_that_another_started_knows_it(play, monkeypatch):
     assert second.run["start"].task.data.by == ("rayflow.Scored.end", first.run.pathspec, len(production.CANARY))
     assert [run.pathspec for run in second.run.trigger.runs] == [first.run.pathspec]
     assert (first.run.trigger, "Scored" in second.run.trigger, "Other" in second.run.trigger) == (None, True, False)
-    monkeypatch.setenv("BREAK_SCORED", "1")
-    broken = play(production.Scored, fails=True)
+    broken = play(production.Scored, breaks=str(breaks), fails=True)
     with pytest.raises(UserError, match="did not succeed, so that it triggers nothing"):
         play(production.Reported, triggers=(broken.run.pathspec,))

@@ -11,6 +11,7 @@ import click
 from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.locating import Place, place_named, tasks_of
 from rayflow.cli.options import quiet_option, root_option, stated
+from rayflow.cli.reporting.text import harmless
 from rayflow.model.errors import RayflowInvalidPathspec, UserError
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def _artifact_line(task: Task, name: str, most_nbytes: int) -> str:
     if artifact.size > most_nbytes:
         return f"{name} [size: {artifact.size} type: <class '{artifact.type}'>] = {_TOO_LARGE}"
     value = artifact.data
-    return f"{name} [size: {artifact.size} type: {type(value)}] = {value!r}"
+    shown = "\n".join(map(harmless, str(value).split("\n")))
+    return f"{name} [size: {artifact.size} type: {type(value)}] = {shown}"
 
 
 def _dump_to_file(call: Call, place: Place, options: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rayflow import FlowSpec, current, exit_hook, project, schedule, secrets, step, trigger_on_finish
+from rayflow import FlowSpec, Parameter, current, exit_hook, project, schedule, secrets, step, trigger_on_finish
 
 CANARY = "canary-of-a-secret"
 
@@ -22,6 +22,8 @@ def breaks():
 @schedule(daily=True)
 @project(name="fraud")
 class Scored(FlowSpec):
+    breaks = Parameter("breaks", default="", help="A step fails while there is this file.")
+
     @secrets(sources=[{"type": "inline", "options": {"env_vars": {"TOKEN_OF_A_TEST": CANARY}}}])
     @step
     def start(self):
@@ -32,7 +34,7 @@ class Scored(FlowSpec):
     @step
     def check(self):
         self.left = os.environ.get("TOKEN_OF_A_TEST")
-        if os.environ.get("BREAK_SCORED"):
+        if os.path.exists(self.breaks):
             raise ValueError("asked for")
         self.next(self.end)
 

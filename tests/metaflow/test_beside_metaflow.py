@@ -1,0 +1,107 @@
+"""The same flows under Metaflow and, with their import changed, under rayflow: equal artifacts, equal dumps, equal exit codes.
+
+Runs where there is a Metaflow: `METAFLOW_PYTHON` names its interpreter, else the environment that `just bench --peers Metaflow` made is
+taken. What differs by decision: events and the inner gang of a flow are not here; `hits` and the like are compared as Python values.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLOWS = Path(__file__).parent / "flows"
+TOLD = """
+import json, sys
+from {library} import Flow, namespace
+namespace(None)
+run = next(iter(Flow(sys.argv[1])))
+steps = {{}}
+for step in run:
+    steps[step.id] = sorted(
+        [[task.index if task.index is not None else -1, task.successful, task.finished,
+          {{artifact.id: repr(artifact.data) for artifact in task}}, task.stdout] for task in step], key=str)
+print(json.dumps({{"id": run.id, "successful": run.successful, "finished": run.finished, "steps": steps,
+    "tags": sorted(run.user_tags), "project": sorted(tag for tag in run.system_tags if tag.startswith("project"))}}))
+"""
+_SIZE = re.compile(r"size: \d+ ")
+"""Of the encoding: each has its own."""
+CASES = [
+    ("movie_stats", ()),
+    ("movie_stats", ("--quantile", "0.1")),
+    ("playlist", ()),
+    ("playlist", ("--genre", "Action", "--hint", "h", "--words", "a,b,c", "--weights", "[1]", "--verbose")),
+    ("selection", ()),
+    ("quality", ()),
+    ("quality", ("--missing", "0")),
+    ("quality", ("--missing", "6")),
+    ("converge", ()),
+    ("configured", ("--limit", "9")),
+    ("branched", ("--tag", "a", "--tag", "b")),
+    ("caught", ()),
+    ("secretive", ()),
+    ("inherited", ("--size", "7")),
+    ("outer", ()),
+    ("failing", ()),
+]
+
+
+@functools.cache
+def metaflow_python() -> str | None:
+    """The interpreter that has Metaflow."""
+    stated = os.environ.get("METAFLOW_PYTHON")
+    kept = sorted((Path.home() / ".cache" / "rayflow-benchmarks").glob("metaflow-*/bin/python"))
+    for python in [stated] if stated else [str(path) for path in kept]:
+        if subprocess.run([python, "-c", "import metaflow"], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
+
+
+def play(python: str, library: str, place: Path, name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+    """Runs a flow, and tells what its client and its `dump` tell."""
+    shutil.copytree(FLOWS, place)
+    for file in place.glob("*.py"):
+        file.write_text(file.read_text().replace("from metaflow import", f"from {library} import"))
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAYFLOW_", "METAFLOW_", "PYTHONPATH"))}
+    environ = {**kept, "USER": "ada", "METAFLOW_USER": "ada", "RAYFLOW_USER": "ada", "RAYFLOW_CACHE": "off"}
+
+    def perform(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([python, *words], cwd=place, env=environ, capture_output=True, text=True, timeout=110, check=False)
+
+    result = perform(f"{name}.py", "run", *arguments)
+    flow = re.search(r"class (\w+Flow)\(", (FLOWS / f"{name}.py").read_text())
+    assert flow is not None
+    looked = perform("-c", TOLD.format(library=library), flow[1])
+    assert looked.returncode == 0, looked.stderr + result.stdout + result.stderr
+    told = json.loads(looked.stdout)
+    dumped = perform(f"{name}.py", "dump", f"{told['id']}/start")
+    return {
+        **told,
+        "id": "",
+        "exit code": result.returncode,
+        "dump": [
+            _SIZE.sub("", line).replace("metaflow.includefile.IncludedFile", "str")
+            for line in dumped.stdout.replace(told["id"], "RUN").splitlines()
+            if line.strip()
+        ],
+    }
+
+
+@pytest.mark.parametrize(("name", "arguments"), CASES, ids=[" ".join((name, *arguments)) for name, arguments in CASES])
+def test_a_flow_does_the_same(tmp_path, name, arguments):
+    python = metaflow_python()
+    if python is None:
+        pytest.skip("there is no Metaflow here: METAFLOW_PYTHON names no interpreter that has it")
+
+    theirs = play(python, "metaflow", tmp_path / "metaflow", name, arguments)
+    ours = play(sys.executable, "rayflow", tmp_path / "rayflow", name, arguments)
+
+    assert ours == theirs

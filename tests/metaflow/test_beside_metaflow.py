@@ -1,7 +1,7 @@
 """The same flows under Metaflow and, with their import changed, under rayflow: equal artifacts, equal dumps, equal exit codes.
 
 Runs where there is a Metaflow: `METAFLOW_PYTHON` names its interpreter, else the environment that `just bench --peers Metaflow` made is
-taken. What differs by decision: events and the inner gang of a flow are not here; `hits` and the like are compared as Python values.
+taken. What differs by decision is left out: the sizes of encodings, the type of an included file, what the launcher says in a task's log.
 """
 
 from __future__ import annotations
@@ -21,16 +21,28 @@ import pytest
 FLOWS = Path(__file__).parent / "flows"
 TOLD = """
 import json, sys
+
+def shown(value):
+    return repr((value.exception, value.type)) if hasattr(value, "stacktrace") else repr(value)
+
+def said(task):
+    return task.stdout.partition("@catch")[0].replace("[KILLED BY ORCHESTRATOR]", "").strip()
+
 from {library} import Flow, namespace
 namespace(None)
 run = next(iter(Flow(sys.argv[1])))
 steps = {{}}
 for step in run:
-    steps[step.id] = sorted(
-        [[task.index if task.index is not None else -1, task.successful, task.finished,
-          {{artifact.id: repr(artifact.data) for artifact in task}}, task.stdout] for task in step], key=str)
-print(json.dumps({{"id": run.id, "successful": run.successful, "finished": run.finished, "steps": steps,
-    "tags": sorted(run.user_tags), "project": sorted(tag for tag in run.system_tags if tag.startswith("project"))}}))
+    tasks = [
+        [-1 if task.index is None else task.index, task.successful, task.finished,
+         {{artifact.id: shown(artifact.data) for artifact in task}}, said(task)]
+        for task in step
+    ]
+    steps[step.id] = sorted(tasks, key=lambda told: json.dumps(told, sort_keys=True))
+print(json.dumps({{
+    "id": run.id, "successful": run.successful, "finished": run.finished, "steps": steps, "tags": sorted(run.user_tags),
+    "project": sorted(tag for tag in run.system_tags if tag.startswith("project")),
+}}))
 """
 _SIZE = re.compile(r"size: \d+ ")
 """Of the encoding: each has its own."""
@@ -83,15 +95,12 @@ def play(python: str, library: str, place: Path, name: str, arguments: tuple[str
     assert looked.returncode == 0, looked.stderr + result.stdout + result.stderr
     told = json.loads(looked.stdout)
     dumped = perform(f"{name}.py", "dump", f"{told['id']}/start")
+    lines = dumped.stdout.replace(told["id"], "RUN").splitlines()
     return {
         **told,
         "id": "",
         "exit code": result.returncode,
-        "dump": [
-            _SIZE.sub("", line).replace("metaflow.includefile.IncludedFile", "str")
-            for line in dumped.stdout.replace(told["id"], "RUN").splitlines()
-            if line.strip()
-        ],
+        "dump": [_SIZE.sub("", line).replace("metaflow.includefile.IncludedFile", "str") for line in lines if line.strip()],
     }
 
 

@@ -8,20 +8,20 @@ from metaflow import FlowSpec, Runner, step
 class OuterFlow(FlowSpec):
     @step
     def start(self):
-        self.sizes = [2, 5]
-        self.next(self.inner, foreach="sizes")
+        self.missing = [0, 6]
+        self.next(self.inner, foreach="missing")
 
     @step
     def inner(self):
         here = os.path.dirname(os.path.abspath(__file__))
-        with Runner(os.path.join(here, "inherited.py"), show_output=False).run(size=self.input) as running:
+        with Runner(os.path.join(here, "quality.py"), show_output=False).run(missing=self.input) as running:
             self.status = running.status
-            self.rows = running.run.data.rows
+            self.told = list(running.run.data.told)
         self.next(self.join)
 
     @step
     def join(self, inputs):
-        self.found = [(each.status, each.rows) for each in inputs]
+        self.found = [(each.status, each.told) for each in inputs]
         self.next(self.end)
 
     @step

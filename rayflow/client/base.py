@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rayflow.client.html import card
@@ -200,6 +200,11 @@ def reference(cls: type[ObjectT], root: Root, parts: tuple[str, ...], namespace:
 
 def _unpickled(cls: type[ObjectT], url: str, parts: tuple[str, ...], namespace: str | None, attempt: int | None) -> ObjectT:
     return reference(cls, root_at(url), parts, namespace, attempt)
+
+
+def utc_time(microseconds: int) -> datetime:
+    """Microseconds since 1970 as naive UTC."""
+    return datetime.fromtimestamp(microseconds / 1e6, timezone.utc).replace(tzinfo=None)
 
 
 def local_time(microseconds: int) -> datetime | None:

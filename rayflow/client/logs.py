@@ -10,10 +10,11 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 from rayflow.catalog.run import read_run
 from rayflow.client.attempts import Attempt
+from rayflow.client.base import utc_time
 from rayflow.model.errors import StoreMissing, UserError
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
@@ -71,7 +72,7 @@ class LogRange:
         for line in content.removesuffix(b"\n").split(b"\n"):
             position += len(line) + 1
             mark = bisect_left(sizes, min(position, self.begin + len(content)))
-            yield _utc(times[mark] if mark < len(times) else self.ended_us), line
+            yield utc_time(times[mark] if mark < len(times) else self.ended_us), line
 
     def _marks(self) -> tuple[list[int], list[int]]:
         """Times, and the sizes of this stream at them. What was not yet wholly written of the last mark is left out."""
@@ -103,7 +104,3 @@ def log_of(attempt: Attempt, stream: str, now_us: int) -> LogRange | None:
     span = row.logs
     begin, end = (span.out_begin, span.out_end) if kind == "out" else (span.err_begin, span.err_end)
     return LogRange(handle.store, layout, span.name, kind, begin, end, row.started_us + int(row.seconds * 1e6))
-
-
-def _utc(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds / 1e6, timezone.utc).replace(tzinfo=None)

@@ -14,7 +14,7 @@ from rayflow.client.package import RayflowCode
 from rayflow.client.roots import RunHandle
 from rayflow.client.tags import tag_list
 from rayflow.client.tasks import Task
-from rayflow.flow.trigger import Trigger
+from rayflow.client.trigger import Trigger
 from rayflow.model.errors import RayflowNotFound
 from rayflow.model.indexes import TaskKey
 

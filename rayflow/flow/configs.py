@@ -34,7 +34,7 @@ class ConfigSpec:
     @property
     def key(self) -> str:
         """Names are the same that differ in case, or in dashes for underscores."""
-        return self.name.lower().replace("-", "_")
+        return _key(self.name)
 
 
 class Config(Deferred):

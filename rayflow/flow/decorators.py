@@ -36,13 +36,15 @@ class DecoratorKind:
     """One decorator that steps may carry: `@name` and `@name(key=value)`.
 
     `defaults` are the attributes it knows. `compile` returns the spec with what the decorator says, or raises a `UserError` that names
-    the step; it sees all decorators of the step in `spec.decorators`, and its result does not depend on their order.
+    the step; it sees all decorators of the step in `spec.decorators`, and its result does not depend on their order. What `is_secret` says
+    is recorded nowhere.
     """
 
     name: str
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     compile: Compile = _unchanged
     is_repeatable: bool = False
+    is_secret: bool = False
 
     def decorator(self, attributes: Mapping[str, Any], *, is_static: bool = True) -> StepDecorator:
         """The decorator with these attributes; `InvalidDecoratorAttribute` for one that it does not know."""

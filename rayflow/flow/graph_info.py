@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, cast
 
+from rayflow.flow.decorators import kind_of
 from rayflow.flow.definition import FlowDefinition
 from rayflow.flow.flowdecorators import FlowDecorator
 from rayflow.model.graph import Graph, Node
@@ -93,7 +94,7 @@ def _public_type(node: Node) -> str:
 def _decorator(decorator: StepDecorator) -> dict[str, Any]:
     return {
         "name": decorator.name,
-        "attributes": {"sources": "not recorded"} if decorator.name == "secrets" else plain(decorator.attributes),
+        "attributes": {} if kind_of(decorator.name).is_secret else plain(decorator.attributes),
         "statically_defined": decorator.is_static,
         "inserted_by": decorator.inserted_by,
     }

@@ -8,6 +8,7 @@ tasks get what they made.
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -151,12 +152,30 @@ def _is_flow(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, FlowSpec)
 
 
-class MutableFlow:
-    """The flow as mutators see it. Its steps, Parameters and configs are attributes too."""
+class _Mutable(ABC):
+    """What mutators may ask of a flow and of a step alike."""
 
     IGNORE: ClassVar = Duplicates.IGNORE
     ERROR: ClassVar = Duplicates.ERROR
     OVERRIDE: ClassVar = Duplicates.OVERRIDE
+
+    @property
+    @abstractmethod
+    def decorator_specs(self) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
+        """(name, name with its module, arguments by position, by keyword) of each decorator; the last two may be changed and given back
+        to `add_decorator`."""
+
+    def get_decorator_specs(self, deco_name: str) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
+        """Those of `decorator_specs` that have this name."""
+        return (spec for spec in self.decorator_specs if deco_name in spec[:2])
+
+    def has_decorator(self, deco_name: str) -> bool:
+        """Whether there is a decorator of this name."""
+        return any(True for _ in self.get_decorator_specs(deco_name))
+
+
+class MutableFlow(_Mutable):
+    """The flow as mutators see it. Its steps, Parameters and configs are attributes too."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -188,17 +207,8 @@ class MutableFlow:
 
     @property
     def decorator_specs(self) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
-        """(name, name with its module, arguments by position, by keyword) of each decorator of the flow."""
         for decorator in list(self._draft.flow_decorators):
             yield decorator.name, f"rayflow.{decorator.name}", [], dict(decorator.attributes)
-
-    def get_decorator_specs(self, deco_name: str) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
-        """Those of `decorator_specs` that have this name."""
-        return (spec for spec in self.decorator_specs if deco_name in spec[:2])
-
-    def has_decorator(self, deco_name: str) -> bool:
-        """Whether the flow has a decorator of this name."""
-        return any(True for _ in self.get_decorator_specs(deco_name))
 
     def add_decorator(
         self,
@@ -255,12 +265,8 @@ class MutableFlow:
         return bool(found)
 
 
-class MutableStep:
+class MutableStep(_Mutable):
     """A step as mutators see it."""
-
-    IGNORE: ClassVar = Duplicates.IGNORE
-    ERROR: ClassVar = Duplicates.ERROR
-    OVERRIDE: ClassVar = Duplicates.OVERRIDE
 
     def __init__(self, draft: Draft, name: str) -> None:
         self._draft = draft
@@ -273,21 +279,11 @@ class MutableStep:
 
     @property
     def decorator_specs(self) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
-        """(name, name with its module, arguments by position, by keyword) of each decorator; the last two may be changed and given back
-        to `add_decorator`."""
         for decorator in list(self._decorators):
             arguments, keywords = split_arguments(decorator.attributes)
             kind = kind_of(decorator.name)
             whole = decorator.name if isinstance(kind, UserDecorator) else f"rayflow.{decorator.name}"
             yield decorator.name.rpartition(".")[2], whole, list(arguments), dict(keywords)
-
-    def get_decorator_specs(self, deco_name: str) -> Iterator[tuple[str, str, list[Any], dict[str, Any]]]:
-        """Those of `decorator_specs` that have this name."""
-        return (spec for spec in self.decorator_specs if deco_name in spec[:2])
-
-    def has_decorator(self, deco_name: str) -> bool:
-        """Whether the step has a decorator of this name."""
-        return any(True for _ in self.get_decorator_specs(deco_name))
 
     def add_decorator(
         self,

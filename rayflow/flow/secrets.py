@@ -100,7 +100,7 @@ def _compile(spec: StepSpec, decorator: StepDecorator, node: Node) -> StepSpec:
     return replace(spec, secrets=(Wrapper(known_as(Fetched).name, (), dict(decorator.attributes)),))
 
 
-secrets = register(DecoratorKind("secrets", {"sources": [], "role": None, "allow_override": False}, _compile))
+secrets = register(DecoratorKind("secrets", {"sources": [], "role": None, "allow_override": False}, _compile, is_secret=True))
 """Values of a secret store in the environment of the step. With `allow_override` they may replace variables that are there."""
 
 

@@ -109,7 +109,6 @@ class StepExtension:
 def made(implementation: type, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """An instance of an extension class, initialised."""
     instance = object.__new__(implementation)
-    instance._given = (tuple(arguments), dict(keywords))
     instance.init(*arguments, **keywords)
     return instance
 

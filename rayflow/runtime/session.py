@@ -19,7 +19,6 @@ from rayflow.executors.progress import ProgressWord
 from rayflow.flow.binding import PerTask, bound_class
 from rayflow.flow.current import RunContext
 from rayflow.flow.flowspec import FlowSpec
-from rayflow.flow.trigger import Trigger
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
 from rayflow.runtime.capture import Capture, Copied
@@ -149,6 +148,11 @@ def run_context_of(shared: Shared) -> RunContext:
     def open_here(pathspec: str) -> Any:
         return _open(shared.root, pathspec)
 
+    def trigger() -> Any:
+        from rayflow.client.trigger import Trigger
+
+        return Trigger(record.facts["trigger"], open_here)
+
     return RunContext(
         flow_name=record.flow,
         run_id=record.run_id,
@@ -160,7 +164,7 @@ def run_context_of(shared: Shared) -> RunContext:
         graph=lambda: dict(record.graph_info),
         open=open_here,
         extras=record.facts.get("current", {}),
-        trigger=(lambda: Trigger(events, open_here)) if (events := record.facts.get("trigger")) else None,
+        trigger=trigger if record.facts.get("trigger") else None,
     )
 
 

@@ -10,7 +10,7 @@ from rayflow.model.errors import UsageError
 from rayflow.store.local import LocalStore
 from rayflow.store.remote import RemoteStore
 
-PACK, RECORD = "F/runs/1/packs/work/0001-ab.arrow", "F/runs/1/run.json"
+PACK, RECORD = "F/runs/1/packs/train/0001-ab.arrow", "F/runs/1/run.json"
 
 
 class Bucket(RemoteStore):

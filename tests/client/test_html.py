@@ -158,7 +158,7 @@ def test_a_flow_shows_its_newest_runs(root):
 
 def test_what_is_gone_says_so_instead_of_raising(root):
     run = run_flow(Fanned, root=root)
-    gone = [Run(run.pathspec), Step(f"{run.pathspec}/work"), Task(f"{run.pathspec}/work/4")]
+    gone = [Run(run.pathspec), Step(f"{run.pathspec}/work"), Task("/".join((run.pathspec, "work", "4")))]
     (root / "Fanned").rename(root / "Elsewhere")
     run._root.forget("Fanned", run.id)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, NamedTuple
+
+from rayflow.client.base import utc_time
 
 
 class RayflowEvent(NamedTuple):
@@ -27,12 +29,7 @@ class Trigger:
     @property
     def events(self) -> list[RayflowEvent]:
         """All events."""
-        found = [
-            RayflowEvent(
-                fact["name"], fact["id"], datetime.fromtimestamp(fact["at_us"] / 1e6, timezone.utc).replace(tzinfo=None), fact["type"]
-            )
-            for fact in self._facts
-        ]
+        found = [RayflowEvent(fact["name"], fact["id"], utc_time(fact["at_us"]), fact["type"]) for fact in self._facts]
         return sorted(found, key=lambda event: event.timestamp, reverse=True)
 
     @property

@@ -9,7 +9,6 @@ from typing import Any
 from rayflow.engine.chains import goes_on
 from rayflow.flow.current import TaskContext
 from rayflow.flow.transition import Transition, check_taken
-from rayflow.flow.wrapping import wrapped
 from rayflow.model.commands import Batch
 from rayflow.model.graph import Node
 from rayflow.model.indexes import ROOT_SPACE, IndexSet, Lane
@@ -47,8 +46,11 @@ class Stage:
         self.node: Node = context.node
         self.spec = shared.specs[lane.step]
         body = getattr(session.flow_class, lane.step)
-        wrappers = (*self.spec.wrappers, *self.spec.secrets)
-        self.function = wrapped(body, wrappers, self.node, session.flow_class) if wrappers else body
+        self.function = body
+        if wrappers := (*self.spec.wrappers, *self.spec.secrets):
+            from rayflow.flow.wrapping import wrapped
+
+            self.function = wrapped(body, wrappers, self.node, session.flow_class)
         self.is_own = lane == batch.lane
         self.batch_id = batch.id
         self.is_lone = self.node.space == ROOT_SPACE

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -92,3 +94,68 @@ def test_secrets_of_aws_are_objects_or_texts(s3_endpoint, monkeypatch):
     assert get_secret({"type": "aws-secrets-manager", "id": "app/token", "options": named}) == {"TOKEN": "t0ken"}
     with pytest.raises(UserError, match=r"Failed to retrieve secret aws-secrets-manager\.nothing: .*ResourceNotFound"):
         get_secret("aws-secrets-manager.nothing")
+
+
+def fake_module(monkeypatch, name, **content):
+    """Puts a module of that name there, and the packages above it."""
+    parts = name.split(".")
+    for count in range(1, len(parts)):
+        monkeypatch.setitem(sys.modules, ".".join(parts[:count]), ModuleType(".".join(parts[:count])))
+    module = ModuleType(name)
+    vars(module).update(content)
+    monkeypatch.setitem(sys.modules, name, module)
+    if len(parts) > 1:
+        setattr(sys.modules[".".join(parts[:-1])], parts[-1], module)
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "expected"),
+    [
+        ({"id": "db", "options": {"project_id": "p"}}, "projects/p/secrets/db/versions/latest", {"db": '{"a": "1"}'}),
+        ({"id": "projects/p/secrets/db/versions/3", "options": {"json": True}}, "projects/p/secrets/db/versions/3", {"a": "1"}),
+    ],
+)
+def test_secrets_of_google_are_asked_for_by_their_whole_name(monkeypatch, source, asked, expected):
+    class Client:
+        def access_secret_version(self, name):
+            assert name == asked
+            return SimpleNamespace(payload=SimpleNamespace(data=b'{"a": "1"}'))
+
+    fake_module(monkeypatch, "google.cloud.secretmanager", SecretManagerServiceClient=Client)
+
+    assert get_secret({"type": "gcp-secret-manager", **source}) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [
+        ({"id": "https://v.vault.azure.net/secrets/db-key/7"}, ("https://v.vault.azure.net", "db-key", "7")),
+        ({"id": "db-key", "options": {"vault_url": "https://w"}}, ("https://w", "db-key", None)),
+    ],
+)
+def test_secrets_of_azure_are_asked_for_by_vault_and_name(monkeypatch, source, asked):
+    class Client:
+        def __init__(self, vault_url, credential):
+            self.vault_url = vault_url
+
+        def get_secret(self, name, version):
+            assert (self.vault_url, name, version) == asked
+            return SimpleNamespace(value="v")
+
+    fake_module(monkeypatch, "azure.identity", DefaultAzureCredential=object)
+    identity = sys.modules["azure.identity"]
+    fake_module(monkeypatch, "azure.keyvault.secrets", SecretClient=Client)
+    monkeypatch.setitem(sys.modules, "azure.identity", identity)
+
+    (value,) = get_secret({"type": "az-key-vault", **source}).items()
+
+    assert value[1] == "v"
+
+
+@pytest.mark.parametrize(("kind", "extra"), [("gcp-secret-manager", "gcp"), ("az-key-vault", "azure")])
+def test_without_the_library_it_is_said_which_to_install(monkeypatch, kind, extra):
+    for name in ("google.cloud", "azure.identity"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(UserError, match=rf"pip install 'rayflow\[{extra}\]'"):
+        get_secret(f"{kind}.db")

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import click
 
-from rayflow.cli.commands import describing, keyworded, launching, logs, reading, tagging
+from rayflow.cli.commands import describing
 from rayflow.cli.commands.call import FlowCall
 from rayflow.cli.options import config_options, shared_options, stated
 from rayflow.cli.suggest import nearest
 from rayflow.flow.configs import ConfigSources
 from rayflow.model.errors import UsageError
 
-_BUILDERS: dict[str, Callable[[FlowCall], click.Command]] = {
-    "check": describing.check_command,
-    "run": launching.run_command,
-    "resume": launching.resume_command,
-    "show": describing.show_command,
-    "logs": logs.flow_logs_command,
-    "dump": reading.flow_dump_command,
-    "tag": tagging.flow_tag_command,
-    "output-raw": describing.output_raw_command,
-    "output-dot": describing.output_dot_command,
-    "output-options": keyworded.output_options_command,
-    "version": describing.version_command,
-    "help": describing.help_command,
+_BUILDERS: dict[str, tuple[str, str]] = {
+    "check": ("describing", "check_command"),
+    "run": ("launching", "run_command"),
+    "resume": ("launching", "resume_command"),
+    "show": ("describing", "show_command"),
+    "logs": ("logs", "flow_logs_command"),
+    "dump": ("reading", "flow_dump_command"),
+    "tag": ("tagging", "flow_tag_command"),
+    "output-raw": ("describing", "output_raw_command"),
+    "output-dot": ("describing", "output_dot_command"),
+    "output-options": ("keyworded", "output_options_command"),
+    "version": ("describing", "version_command"),
+    "help": ("describing", "help_command"),
 }
+"""Module and function that builds the command: imported when it is asked for."""
 COMMANDS = tuple(_BUILDERS)
 
 
@@ -61,8 +62,10 @@ class FlowGroup(click.Group):
         return list(_BUILDERS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        builder = _BUILDERS.get(cmd_name)
-        return builder(self._flow_call) if builder else None
+        if cmd_name not in _BUILDERS:
+            return None
+        module, builder = _BUILDERS[cmd_name]
+        return getattr(import_module(f"rayflow.cli.commands.{module}"), builder)(self._flow_call)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _BUILDERS:

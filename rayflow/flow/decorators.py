@@ -48,12 +48,7 @@ class DecoratorKind:
 
     def decorator(self, attributes: Mapping[str, Any], *, is_static: bool = True) -> StepDecorator:
         """The decorator with these attributes; `InvalidDecoratorAttribute` for one that it does not know."""
-        unknown = sorted(name for name in set(attributes) - set(self.defaults) if not is_unpacked(name))
-        if unknown:
-            known = ", ".join(sorted(self.defaults)) or "none"
-            raise InvalidDecoratorAttribute(
-                f"Unknown decorator attribute {_listed(unknown)}: @{self.name} does not know it. The attributes supported: {known}."
-            )
+        refuse_unknown(self.name, attributes, self.defaults)
         return StepDecorator(self.name, {**self.defaults, **attributes}, is_static, frozenset(attributes))
 
     @overload
@@ -126,5 +121,11 @@ def compile_spec(node: Node, decorators: Sequence[StepDecorator]) -> StepSpec:
     return spec
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+def refuse_unknown(name: str, attributes: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """`InvalidDecoratorAttribute` for attributes that decorator `name` does not know; what `**` of a config will give is not known yet."""
+    unknown = sorted(attribute for attribute in set(attributes) - set(defaults) if not is_unpacked(attribute))
+    if unknown:
+        listed, known = ", ".join(f"'{attribute}'" for attribute in unknown), ", ".join(sorted(defaults)) or "none"
+        raise InvalidDecoratorAttribute(
+            f"Unknown decorator attribute {listed}: @{name} does not know it. The attributes supported: {known}."
+        )

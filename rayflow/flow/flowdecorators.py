@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from rayflow.flow.deferred import evaluated, has_deferred, is_unpacked
-from rayflow.model.errors import InvalidDecoratorAttribute, UserError
+from rayflow.flow.decorators import refuse_unknown
+from rayflow.flow.deferred import evaluated, has_deferred
+from rayflow.model.errors import UserError
 
 _DECORATORS = "_rayflow_decorators"
 _MAX_NAME = 128
@@ -36,12 +37,7 @@ class FlowDecoratorKind:
 
     def decorator(self, attributes: Mapping[str, Any], inserted_by: str | None = None) -> FlowDecorator:
         """The decorator with these attributes; `InvalidDecoratorAttribute` for one that it does not know."""
-        unknown = sorted(name for name in set(attributes) - set(self.defaults) if not is_unpacked(name))
-        if unknown:
-            raise InvalidDecoratorAttribute(
-                f"Unknown decorator attribute {', '.join(map(repr, unknown))}: @{self.name} does not know it. "
-                f"The attributes supported: {', '.join(self.defaults)}."
-            )
+        refuse_unknown(self.name, attributes, self.defaults)
         return FlowDecorator(self.name, {**self.defaults, **attributes}, frozenset(attributes), inserted_by)
 
     def __call__(self, flow_class: Any = None, /, **attributes: Any) -> Any:

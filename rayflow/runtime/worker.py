@@ -322,7 +322,7 @@ class _BatchRunner:
             return None
         if catch.print_exception:
             text = (failure.traceback or failure.message).rstrip().replace("\n", "\n>  ")
-            print(f"@catch caught an exception from <flow {self.shared.record.flow} step {stage.node.name}>\n>  {text}", file=sys.stderr)  # noqa: T201
+            print(f"@catch caught an exception from <flow {self.shared.record.flow} step {stage.node.name}>\n>  {text}")  # noqa: T201
         tried.transition = static_transition(stage.node)
         tried.is_caught = True
         if catch.var:

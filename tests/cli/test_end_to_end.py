@@ -34,6 +34,7 @@ class TrainFlow(FlowSpec):
     @step
     def join(self, inputs):
         self.total = sum(each.score for each in inputs)
+        self.note = "two\\nlines \\x1b[2Jof text"
         self.next(self.end)
 
     @step
@@ -142,7 +143,13 @@ def test_dump_shows_artifacts_sorted_and_leaves_large_ones_out(done):
     names = rayflow(done, "dump", "latest/join", "--max-value-size", "0", "--quiet")
 
     assert result.stdout == "alpha [size: 3 type: <class 'float'>] = 0.5\ntotal [size: 2 type: <class 'int'>] = 60\n"
-    assert names.stdout.split() == ["alpha", "name", "total"]
+    assert names.stdout.split() == ["alpha", "name", "note", "total"]
+
+
+def test_dump_shows_texts_as_they_are_and_does_nothing_to_the_terminal(done):
+    result = rayflow(done, "dump", "latest/join", "--include", "note")
+
+    assert result.stdout.partition(" = ")[2] == "two\nlines of text\n"
 
 
 def test_path_names_the_file_that_holds_an_artifact(done):

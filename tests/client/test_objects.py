@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
@@ -455,3 +456,13 @@ def test_a_run_under_way_shows_its_first_task(store):
     assert (task.id, task.finished, task.successful, list(task), task.finished_at, task.created_at, task.current_attempt) == (
         "1", False, False, [], None, None, 0,
     )  # fmt: skip
+
+
+def test_each_thread_has_runs_open_of_its_own(store):
+    hello(store)
+    run = Run(HELLO)
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(lambda: run._handle).result()
+
+    assert run._handle is run._handle is not theirs
+    assert theirs.record.run_id == run.id

@@ -78,7 +78,7 @@ def test_what_a_flow_decorator_cannot_take_is_named(decorator, words):
 @pytest.mark.parametrize(
     ("write", "error", "words"),
     [
-        (lambda: made(project(nam="x")), InvalidDecoratorAttribute, "@project does not know it. The attributes supported: name, branch"),
+        (lambda: made(project(nam="x")), InvalidDecoratorAttribute, "@project does not know it. The attributes supported: branch, name"),
         (lambda: project(name="x")(lambda: None), UserError, "which is no flow"),
         (lambda: made(schedule, schedule), UserError, "has the decorator @schedule more than once"),
     ],

@@ -110,7 +110,7 @@ def test_a_caught_exception_is_an_artifact_and_none_after_a_success(play):
 
     assert (played.data.fine, played.data.caught) == (None, ("builtins.ValueError", "broken on purpose", True, True))
     assert (played.data.so_far, task.finished, task.successful, task.exception) == (1, True, False, None)
-    assert "@catch caught an exception from <flow Caught step broken>\n>  Traceback" in task.stderr
+    assert "@catch caught an exception from <flow Caught step broken>\n>  Traceback" in task.stdout
 
 
 def test_an_exit_is_caught_too(play):
@@ -133,7 +133,7 @@ def test_a_death_is_caught_by_a_fallback_that_runs_no_user_code(play, how):
 def test_catch_can_be_quiet(play):
     played = play(attempts.CaughtQuietly)
 
-    assert "@catch" not in played.run["start"].task.stderr
+    assert "@catch" not in played.run["start"].task.stdout
 
 
 def test_a_timeout_is_raised_in_the_step(play):

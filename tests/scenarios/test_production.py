@@ -43,7 +43,7 @@ def test_hooks_are_called_once_the_run_is_over_and_change_nothing(play, hook_log
     played = play(production.Scored)
     failed = play(production.Scored, breaks=str(breaks), fails=True)
 
-    assert hook_log.read_text() == f"{played.run.pathspec} True\n{failed.run.pathspec} False\n"
+    assert hook_log.read_text() == f"{played.run.pathspec} True\n{failed.run.pathspec} failed\n"
     assert [text for text in played.warnings if "hook" in text] == ["Exit hook 'breaks' failed with exit code 1; the run is what it was."]
     assert isinstance(played.notices[-1], Warned)
 

@@ -14,11 +14,16 @@ def note(run):
         file.write(f"{run.pathspec} {run.successful}\n")
 
 
+def note_failure(run):
+    with open(os.environ["HOOK_LOG"], "a") as file:
+        file.write(f"{run.pathspec} failed\n")
+
+
 def breaks():
     raise OSError("a hook")
 
 
-@exit_hook(on_success=[breaks, note], on_error=["note"])
+@exit_hook(on_success=[breaks, note], on_error=["note_failure"])
 @schedule(daily=True)
 @project(name="fraud")
 class Scored(FlowSpec):

@@ -28,6 +28,8 @@ _TRANSIENT_NAMES = {
     "ClientOSError", "ServerTimeoutError", "HTTPClientError", "ClientConnectorError", "SSLError", "ProxyConnectionError",
 }  # fmt: skip
 """Classes of botocore, aiohttp and fsspec, by name: which of them is installed depends on the URL."""
+_CUT_SHORT = {"ContentLengthError", "TransferEncodingError"}
+"""What aiohttp says of a reply that ended early, and calls a 400."""
 
 
 def options_for(protocol: str) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def status_of(error: BaseException) -> int | None:
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             if isinstance(status, int) and status >= 300:
                 return status
-        for name in ("status", "status_code", "code"):
+        for name in () if type(cause).__name__ in _CUT_SHORT else ("status", "status_code", "code"):
             status = getattr(cause, name, None)
             if isinstance(status, int) and 300 <= status < 600:
                 return status

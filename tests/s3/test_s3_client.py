@@ -22,7 +22,10 @@ from rayflow.s3 import (
     S3GetObject,
     S3PutObject,
 )
-from rayflow.s3.bucket import PART_NBYTES, asked
+from rayflow.s3.amazon import AmazonBucket
+from rayflow.s3.bucket import PART_NBYTES, Headers, asked
+from rayflow.s3.parallel import Crew
+from rayflow.s3.sources import BytesSource
 from tests.flaky_http import one_in, proxied
 
 
@@ -266,17 +269,30 @@ def test_transfers_survive_a_network_that_fails_one_request_in_four(s3_endpoint,
     assert "Trying again" in capfd.readouterr().err
 
 
-def test_an_upload_whose_confirmation_was_lost_is_done(s3_endpoint, bucket, tmp_path):
-    content = large(2 * PART_NBYTES + 1)
-    lost = iter(["lost reply"])
+class ForgetfulServer:
+    """In the place of s3fs: completed the upload, whose confirmation was lost, and no longer knows it when it is asked again."""
 
-    def lose(method, path):
-        return next(lost, None) if method == "POST" and "uploadId" in path else None
+    def __init__(self, held_nbytes):
+        self.held_nbytes = held_nbytes
 
-    with proxied(s3_endpoint, lose) as proxy, S3(s3root=bucket(proxy.url), tmproot=str(tmp_path)) as s3:
-        s3.put("large", content)
+    def call_s3(self, method, **arguments):
+        if method == "complete_multipart_upload":
+            unknown = OSError("there is no such upload")
+            unknown.response = {"Error": {"Code": "NoSuchUpload"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+            raise FileNotFoundError("there is no such upload") from unknown
+        return {"UploadId": "1", "ETag": "tag", "ContentLength": self.held_nbytes}
 
-        assert (s3.get("large").blob == content, proxy.done["lost reply"]) == (True, 1)
+
+def test_an_upload_whose_confirmation_was_lost_is_done():
+    source = BytesSource(bytes(2 * PART_NBYTES + 1))
+
+    def put(held_nbytes):
+        server = AmazonBucket(ForgetfulServer(held_nbytes))
+        return server.put("s3://bucket/x", source, Headers(), Crew().together, only_new=False)
+
+    assert put(held_nbytes=source.nbytes)
+    with pytest.raises(RayflowS3NotFound):
+        put(held_nbytes=3)
 
 
 def test_what_does_not_pass_is_told_after_the_deadline(capfd):

@@ -101,7 +101,7 @@ class DataArtifact(RayflowObject):
 
     @property
     def encoding(self) -> str:
-        """The form of its bytes: "json", "text", "npy", "arrow", "pickle" ..., or "custom:" and what a serializer of the user's calls it."""
+        """The form of its bytes: "json", "text", "npy", "arrow", "pickle" ..., or "custom:" and what a serializer of a user's says."""
         return self._described().codec.partition("#")[0]
 
     @property

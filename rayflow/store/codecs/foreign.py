@@ -18,7 +18,7 @@ from rayflow.model.errors import ArtifactUnserializable, RayflowException, UserE
 from rayflow.store.codecs import shelf
 from rayflow.store.codecs.serializer import SerializationFormat, SerializationMetadata, SerializedBlob
 
-PREFIX = "custom:"
+_PREFIX = "custom:"
 _ENCODING = re.compile(r"[^#\x00-\x1f\x7f]{1,200}")
 _MOST_CHARACTERS = 4_000
 
@@ -65,7 +65,7 @@ def decode(codec: str, content: bytes, name: str) -> Any:
 
 def metadata_of(codec: str, size: int) -> SerializationMetadata:
     """What the serializer said of a value, from the name of its codec."""
-    encoding, _, told = codec.removeprefix(PREFIX).partition("#")
+    encoding, _, told = codec.removeprefix(_PREFIX).partition("#")
     facts = json.loads(told) if told else {}
     return SerializationMetadata(facts.get("type", "object"), size, encoding, facts.get("info", {}))
 
@@ -80,7 +80,7 @@ def _codec_of(serializer: Any, metadata: SerializationMetadata, name: str) -> st
         raise _failed(serializer, name, f"its serializer_info cannot be written as JSON: {error}") from error
     if len(told) > _MOST_CHARACTERS:
         raise _failed(serializer, name, f"its serializer_info is {len(told)} characters long, of {_MOST_CHARACTERS}. Put it into the blob")
-    return f"{PREFIX}{metadata.encoding}#{told}"
+    return f"{_PREFIX}{metadata.encoding}#{told}"
 
 
 def _failed(serializer: Any, name: str, why: str) -> ArtifactUnserializable:

@@ -14,8 +14,9 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from inspect import signature
 from typing import Any
+
+from rayflow.store.codecs import declared
 
 GROUP = "rayflow.serializers"
 SWITCH_VARIABLE = "RAYFLOW_ENABLED_ARTIFACT_SERIALIZER"
@@ -53,13 +54,7 @@ class _Entry:
 
 _lock = threading.RLock()
 _entries: dict[str, _Entry] = {}
-_declared: set[str] = set()
 _state = {"was_looked_for": False}
-
-
-def has_declared() -> bool:
-    """Whether there are serializers that are asked about every value: those that no entry point names."""
-    return bool(_declared)
 
 
 def declare(cls: Any) -> None:
@@ -71,7 +66,7 @@ def declare(cls: Any) -> None:
             return
         _entries.pop(cls.TYPE, None)
         _entries[cls.TYPE] = _Entry(cls.TYPE, _path_of(cls), _source_of(cls), cls)
-        _declared.add(cls.TYPE)
+        declared.types.add(cls.TYPE)
 
 
 def in_order(*, is_plain: bool = False) -> list[Any]:
@@ -101,7 +96,7 @@ def note_error(cls: Any, error: Exception) -> None:
 @contextmanager
 def emptied(*, looks_for_packages: bool = False) -> Generator[None]:
     """A block in which no serializer is known but those that it declares itself: for tests."""
-    kept = dict(_entries), set(_declared), dict(_state)
+    kept = dict(_entries), set(declared.types), dict(_state)
     _restore({}, set(), {"was_looked_for": not looks_for_packages})
     try:
         yield
@@ -109,13 +104,13 @@ def emptied(*, looks_for_packages: bool = False) -> Generator[None]:
         _restore(*kept)
 
 
-def _restore(entries: dict[str, _Entry], declared: set[str], state: dict[str, bool]) -> None:
+def _restore(entries: dict[str, _Entry], types: set[str], state: dict[str, bool]) -> None:
     with _lock:
         for known, wanted in ((_entries, entries), (_state, state)):
             known.clear()
             known.update(wanted)  # type: ignore[arg-type]
-        _declared.clear()
-        _declared.update(declared)
+        declared.types.clear()
+        declared.types.update(types)
 
 
 def list_serializer_status() -> list[dict[str, Any]]:
@@ -155,6 +150,8 @@ def _set_up(entry: _Entry) -> None:
         return
     try:
         _load(entry)
+        from inspect import signature
+
         entry.cls.setup_imports(*([None] if signature(entry.cls.setup_imports).parameters else []))
     except ImportError as error:
         is_new = error.name is not None and error.name not in entry.awaiting

@@ -361,6 +361,7 @@ class RayExecutor:
     def close(self) -> None:
         if not self._owns_connection:  # what is under way would go on; with a connection of its own, Ray ends it
             self._end_flights()
+            self._gangs.close()
         self._flights.clear()
         self._shared.clear()
         self._closing.set()

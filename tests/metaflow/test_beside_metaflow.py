@@ -63,6 +63,9 @@ CASES = [
     ("inherited", ("--size", "7")),
     ("outer", ()),
     ("failing", ()),
+    ("sharded", ()),
+    ("sharded", ("--nodes", "1")),
+    ("sharded", ("--stumbles", "True")),
 ]
 
 
@@ -83,7 +86,9 @@ def play(python: str, library: str, place: Path, name: str, arguments: tuple[str
     for file in place.glob("*.py"):
         file.write_text(file.read_text().replace("from metaflow import", f"from {library} import"))
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAYFLOW_", "METAFLOW_", "PYTHONPATH"))}
-    environ = {**kept, "USER": "ada", "METAFLOW_USER": "ada", "RAYFLOW_USER": "ada", "RAYFLOW_CACHE": "off"}
+    path = os.pathsep.join((os.path.dirname(python), os.environ["PATH"]))  # Metaflow starts the nodes of a gang by "python"
+    whose = dict.fromkeys(("USER", "METAFLOW_USER", "RAYFLOW_USER"), "ada")
+    environ = {**kept, **whose, "PATH": path, "TMPDIR": str(place.parent), "RAYFLOW_CACHE": "off"}
 
     def perform(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([python, *words], cwd=place, env=environ, capture_output=True, text=True, timeout=110, check=False)

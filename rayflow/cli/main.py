@@ -66,7 +66,9 @@ def run_program(call: Call, arguments: Sequence[str]) -> int:
         from rayflow.cli.commands.root import RootGroup
         from rayflow.cli.options import ENV_PREFIX
 
-        return _exit_code(RootGroup(call).main(list(rest), "rayflow", standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
+        defaults = {"resume": call.surroundings.option_defaults()} if rest[:1] == ["resume"] else None
+        group = RootGroup(call)
+        return _exit_code(group.main(list(rest), "rayflow", standalone_mode=False, auto_envvar_prefix=ENV_PREFIX, default_map=defaults))
 
     return guarded(perform, call.err)
 
@@ -81,7 +83,9 @@ def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
         prompt = flow_call.call.prompt
         name = f"{prompt.program} {prompt.flow}".strip()
         words = configs_first(flow_call.flow_class, arguments)
-        return _exit_code(FlowGroup(flow_call).main(words, name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
+        defaults = flow_call.call.surroundings.option_defaults("run", "resume")
+        group = FlowGroup(flow_call)
+        return _exit_code(group.main(words, name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX, default_map=defaults))
 
     return guarded(perform, flow_call.call.err)
 

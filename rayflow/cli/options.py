@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
+from rayflow.settings.table import EXECUTORS, TABLES
+
 ENV_PREFIX = "RAYFLOW"
-EXECUTORS = ("auto", "ray", "process", "inline")
 _ROOT_HELP = "Where runs are kept: a directory or any fsspec URL (s3://bucket/path). Default: the nearest .rayflow, here or above."
 _JSON_HELP = "Write JSON on stdout, for programs."
 
@@ -105,7 +106,7 @@ def launch_options() -> list[click.Option]:
         ),
         click.Option(
             ["--tables"],
-            type=click.Choice(["arrow", "parquet"]),
+            type=click.Choice(TABLES),
             help="How tables are stored. Default: arrow (mapped, fastest) on a local root, parquet on a bucket.",
         ),
         click.Option(["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has."),

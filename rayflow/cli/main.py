@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _WITH_FLOW = ("run", "resume", "check", "show", "dump", "logs", "output-raw", "output-dot", "output-options", "help")
 _VALUED = ("--namespace", "--run-id", "--origin-run-id", "--file", "--include", "--max-value-size", "--attempt", "-n")
+_COMPLETING = "_RAYFLOW_COMPLETE"
+"""Set by a shell that wants to know what may come next (see `completing`)."""
 
 
 def main() -> None:
@@ -24,6 +26,10 @@ def main() -> None:
     from rayflow.cli.reporting.prompt import Prompt
 
     _accept_any_text()
+    if _COMPLETING in os.environ:
+        from rayflow.cli.completing import answer
+
+        _leave(answer(Call(Prompt("rayflow")), os.environ[_COMPLETING]))
     _leave(run_program(Call(Prompt("rayflow")), sys.argv[1:]))
 
 
@@ -56,7 +62,7 @@ def run_program(call: Call, arguments: Sequence[str]) -> int:
     from rayflow.cli.fence import guarded
 
     def perform() -> int:
-        flow, rest = _split(arguments)
+        flow, rest = split_flow(arguments)
         if flow is not None:
             from rayflow.cli.commands.call import FlowCall
             from rayflow.cli.target import load_flow
@@ -90,7 +96,7 @@ def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
     return guarded(perform, flow_call.call.err)
 
 
-def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+def split_flow(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """The flow among the arguments of `rayflow`, and the arguments for that flow's group."""
     from rayflow.cli.arguments import names_flow, take_flow
 

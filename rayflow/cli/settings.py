@@ -32,7 +32,7 @@ class Surroundings:
 
     def root(self, explicit: str | None) -> str:
         """Where runs are: `--root`, else the setting ROOT, else the nearest `.rayflow` here or above."""
-        from rayflow.client.environ import find_root
+        from rayflow.settings.here import find_root
 
         if explicit == "":
             raise UsageError("--root is empty. Give a directory or a URL, or leave it out.")
@@ -48,7 +48,7 @@ class Surroundings:
     @property
     def user(self) -> str:
         """Who runs this, as recorded with the run."""
-        from rayflow.client.environ import identity
+        from rayflow.settings.here import identity
 
         return identity(self.stated)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from rayflow.client.environ import ROOT_NAME, find_root, identity
 from rayflow.client.roots import Root, root_at
 from rayflow.flow.current import current
 from rayflow.model.errors import UserError
 from rayflow.model.layout import FORMAT_FILE
+from rayflow.settings.here import ROOT_NAME, find_root, identity
 from rayflow.settings.reading import StatedSettings, read_settings
 
 _LOCAL = "local@"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from rayflow.model.errors import UsageError
 from rayflow.model.layout import FORMAT_FILE
-from rayflow.settings.kinds import Flag
+from rayflow.settings.kinds import FLAG
 from rayflow.settings.table import HOME, PROFILE, SETTINGS, Setting
 
 FILE = "config.json"
@@ -78,7 +78,7 @@ class StatedSettings:
     def stated(self, setting: Setting[Any]) -> Stated | None:
         """Who states the setting. An empty variable states nothing, but for a flag, where it is no."""
         text = self.environ.get(setting.variable)
-        if text or (text is not None and isinstance(setting.kind, Flag)):
+        if text or (text is not None and setting.kind is FLAG):
             return Stated(text, Origin.ENVIRONMENT, setting.variable, self.cwd)
         for file in () if setting.is_variable_only else self.files:
             for name in (setting.variable, setting.name):

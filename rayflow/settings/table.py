@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rayflow.settings.kinds import Amount, Choice, Entries, Flag, Kind, Place, Text, Whole, Words
+from rayflow.settings.kinds import FLAG, Kind, amount, choice, entries, place, text, whole, words
 
 PREFIX = "RAYFLOW_"
 EXECUTORS = ("auto", "ray", "process", "inline")
@@ -35,64 +35,64 @@ class Setting(Generic[T]):
 
 
 ROOT = Setting(
-    "ROOT", Place("a directory or a URL"), "the nearest .rayflow", "Where runs are kept: a directory, or any fsspec URL.", option="root"
+    "ROOT", place("a directory or a URL"), "the nearest .rayflow", "Where runs are kept: a directory, or any fsspec URL.", option="root"
 )
-USER = Setting("USER", Text("a name"), "the account's", "Who you are: runs are recorded, and looked for, under this name.")
-EXECUTOR = Setting("EXECUTOR", Choice(EXECUTORS), "auto", "Who performs tasks, as --executor.", option="executor")
+USER = Setting("USER", text("a name"), "the account's", "Who you are: runs are recorded, and looked for, under this name.")
+EXECUTOR = Setting("EXECUTOR", choice(EXECUTORS), "auto", "Who performs tasks, as --executor.", option="executor")
 ADDRESS = Setting(
-    "ADDRESS", Text("host:port, or local"), "that of `rayflow up`", "The Ray cluster to join, as --address.", option="address"
+    "ADDRESS", text("host:port, or local"), "that of `rayflow up`", "The Ray cluster to join, as --address.", option="address"
 )
 MAX_WORKERS = Setting(
     "MAX_WORKERS",
-    Whole(1, "a whole number from 1 on"),
+    whole(1, "a whole number from 1 on"),
     "what the cluster holds",
     "Tasks at once, as --max-workers.",
     option="max_workers",
 )
 MAX_NUM_SPLITS = Setting(
     "MAX_NUM_SPLITS",
-    Whole(1, "a whole number from 1 on"),
+    whole(1, "a whole number from 1 on"),
     "no limit",
     "The widest foreach, as --max-num-splits.",
     option="max_num_splits",
 )
 MAX_LOG_SIZE = Setting(
     "MAX_LOG_SIZE",
-    Whole(1, "a whole number of megabytes"),
+    whole(1, "a whole number of megabytes"),
     "10",
     "MB that are kept of a task's output, as --max-log-size.",
     option="max_log_size",
 )
 TABLES_AS = Setting(
-    "TABLES", Choice(TABLES), "arrow; parquet on a bucket", "How tables of new runs are stored, as --tables.", option="tables"
+    "TABLES", choice(TABLES), "arrow; parquet on a bucket", "How tables of new runs are stored, as --tables.", option="tables"
 )
 STRICT_RESOURCES = Setting(
-    "STRICT_RESOURCES", Flag(), "false", "Refuse steps that need more than this machine has.", option="strict_resources"
+    "STRICT_RESOURCES", FLAG, "false", "Refuse steps that need more than this machine has.", option="strict_resources"
 )
-BRANCH = Setting("BRANCH", Text("a name"), "one of your own", "The branch of @project flows, as --branch.", option="branch")
-QUIET = Setting("QUIET", Flag(), "false", "Only the run log and errors, as --quiet.", option="quiet")
-VERBOSE = Setting("VERBOSE", Flag(), "false", "Tracebacks in full, as --verbose.", option="verbose")
-COMPAT = Setting("COMPAT", Choice(MODES), "off", "Run files that say `from metaflow import ...`, as --compat.", option="compat")
+BRANCH = Setting("BRANCH", text("a name"), "one of your own", "The branch of @project flows, as --branch.", option="branch")
+QUIET = Setting("QUIET", FLAG, "false", "Only the run log and errors, as --quiet.", option="quiet")
+VERBOSE = Setting("VERBOSE", FLAG, "false", "Tracebacks in full, as --verbose.", option="verbose")
+COMPAT = Setting("COMPAT", choice(MODES), "off", "Run files that say `from metaflow import ...`, as --compat.", option="compat")
 DEFAULT_DECOSPECS = Setting(
     "DEFAULT_DECOSPECS",
-    Words("decorators with spaces between them, such as: retry:times=2 timeout:minutes=5"),
+    words("decorators with spaces between them, such as: retry:times=2 timeout:minutes=5"),
     "none",
     "Decorators for all steps, after those of --with.",
 )
 DEFAULT_SECRETS_BACKEND_TYPE = Setting(
-    "DEFAULT_SECRETS_BACKEND_TYPE", Text("a type such as aws-secrets-manager"), "none", "The type of @secrets that name none."
+    "DEFAULT_SECRETS_BACKEND_TYPE", text("a type such as aws-secrets-manager"), "none", "The type of @secrets that name none."
 )
-FLOW_CONFIG = Setting("FLOW_CONFIG", Entries('JSON such as {"cfg": "FILE"}'), "none", "Files of Configs by name, as --config.")
+FLOW_CONFIG = Setting("FLOW_CONFIG", entries('JSON such as {"cfg": "FILE"}'), "none", "Files of Configs by name, as --config.")
 FLOW_CONFIG_VALUE = Setting(
-    "FLOW_CONFIG_VALUE", Entries('JSON such as {"cfg": {"alpha": 1}}'), "none", "Values of Configs by name, as --config-value."
+    "FLOW_CONFIG_VALUE", entries('JSON such as {"cfg": {"alpha": 1}}'), "none", "Values of Configs by name, as --config-value."
 )
 CACHE = Setting(
-    "CACHE", Place("a directory, or off", ("off",)), "~/.cache/rayflow", "Where values that the client read of a bucket are kept."
+    "CACHE", place("a directory, or off", ("off",)), "~/.cache/rayflow", "Where values that the client read of a bucket are kept."
 )
-CACHE_GB = Setting("CACHE_GB", Amount("a number of gigabytes, such as 10"), "10", "How large that may get.")
-STATE_DIR = Setting("STATE_DIR", Place("a directory"), "~/.local/state/rayflow", "Where the cluster of `rayflow up` is noted.")
-HOME = Setting("HOME", Place("a directory"), "~/.rayflow", "Where the files of the profiles are.", is_variable_only=True)
-PROFILE = Setting("PROFILE", Text("a name"), "none", "Which file there: config_<PROFILE>.json.", is_variable_only=True)
+CACHE_GB = Setting("CACHE_GB", amount("a number of gigabytes, such as 10"), "10", "How large that may get.")
+STATE_DIR = Setting("STATE_DIR", place("a directory"), "~/.local/state/rayflow", "Where the cluster of `rayflow up` is noted.")
+HOME = Setting("HOME", place("a directory"), "~/.rayflow", "Where the files of the profiles are.", is_variable_only=True)
+PROFILE = Setting("PROFILE", text("a name"), "none", "Which file there: config_<PROFILE>.json.", is_variable_only=True)
 
 SETTINGS: tuple[Setting[Any], ...] = (
     ROOT,
@@ -121,11 +121,11 @@ SETTINGS: tuple[Setting[Any], ...] = (
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
-def bare_name(text: str) -> str:
+def bare_name(name: str) -> str:
     """`RAYFLOW_MAX_WORKERS`, `max-workers` -> `MAX_WORKERS`."""
-    return text.strip().upper().replace("-", "_").removeprefix(PREFIX)
+    return name.strip().upper().replace("-", "_").removeprefix(PREFIX)
 
 
-def setting_named(text: str) -> Setting[Any] | None:
+def setting_named(name: str) -> Setting[Any] | None:
     """The setting of that name, in any case, with or without the prefix."""
-    return _BY_NAME.get(bare_name(text))
+    return _BY_NAME.get(bare_name(name))

@@ -120,6 +120,12 @@ def _configure(call: Call) -> click.Command:
     return configure_group(call)
 
 
+def _completion(call: Call) -> click.Command:
+    from rayflow.cli.commands.completion import completion_command
+
+    return completion_command(call)
+
+
 def _version(call: Call) -> click.Command:
     def run() -> None:
         from rayflow import __version__
@@ -147,6 +153,7 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "down": (_down, "End the cluster that `up` keeps."),
     "config": (_config, "Show every setting, its value, and where that comes from."),
     "configure": (_configure, "Change settings: configure set | unset | show | import | export | reset."),
+    "completion": (_completion, "Print the script by which bash, zsh or fish completes `rayflow`."),
     "version": (_version, "Show the version of rayflow."),
 }
 _EPILOG = "A run is named by its id, by an ending of the id, or as latest or latest-failed; FLOW.py may also be module:Class."
@@ -163,6 +170,11 @@ class RootGroup(click.Group):
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         )
         self._call = call
+
+    @property
+    def call(self) -> Call:
+        """What the commands are given."""
+        return self._call
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -1,8 +1,8 @@
 import pytest
 
-from rayflow.client import find_root, identity, user_name
 from rayflow.model.errors import RayflowUnknownUser
 from rayflow.settings import read_settings
+from rayflow.settings.here import find_root, identity, user_name
 
 
 def test_an_explicit_root_wins_over_the_variable(tmp_path):

@@ -1,6 +1,6 @@
 """Where the root is, and who the user is. Given what is stated, never `os.environ` itself.
 
-Here and not in the command line, since a notebook has no command line and must come to the same answers.
+Not in the command line, since a notebook has none and must come to the same answers.
 """
 
 from __future__ import annotations

@@ -15,15 +15,15 @@ from itertools import islice
 import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
+from rayflow.cli.arguments import split_flow
 from rayflow.cli.commands.call import Call, FlowCall
+from rayflow.cli.commands.completion import VARIABLE
 from rayflow.cli.commands.flow import FlowGroup
 from rayflow.cli.commands.root import RootGroup
-from rayflow.cli.main import split_flow
 from rayflow.cli.options import launch_options, shared_options
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.model.ports import Store
 
-VARIABLE = "_RAYFLOW_COMPLETE"
 _MAX_RUNS = 30
 _MAX_NBYTES = 1 << 20
 
@@ -42,13 +42,6 @@ _ARGUMENTS = {
     "rm": ("runs",),
 }
 """Command -> what its arguments are; the last stands for all that follow."""
-
-
-def script(shell: str) -> str:
-    """What the shell has to evaluate so that it asks `rayflow`."""
-    asking = get_completion_class(shell)
-    assert asking is not None
-    return asking(click.Group("rayflow"), {}, "rayflow", VARIABLE).source()
 
 
 def answer(call: Call, instruction: str) -> int:

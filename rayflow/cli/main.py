@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rayflow.client import Run
     from rayflow.flow.flowspec import FlowSpec
 
-_WITH_FLOW = ("run", "resume", "check", "show", "dump", "logs", "output-raw", "output-dot", "output-options", "help")
-_VALUED = ("--namespace", "--run-id", "--origin-run-id", "--file", "--include", "--max-value-size", "--attempt", "-n")
 _COMPLETING = "_RAYFLOW_COMPLETE"
 """Set by a shell that wants to know what may come next (see `completing`)."""
 
@@ -62,6 +60,8 @@ def run_program(call: Call, arguments: Sequence[str]) -> int:
     from rayflow.cli.fence import guarded
 
     def perform() -> int:
+        from rayflow.cli.arguments import split_flow
+
         flow, rest = split_flow(arguments)
         if flow is not None:
             from rayflow.cli.commands.call import FlowCall
@@ -94,35 +94,6 @@ def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
         return _exit_code(group.main(words, name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX, default_map=defaults))
 
     return guarded(perform, flow_call.call.err)
-
-
-def split_flow(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The flow among the arguments of `rayflow`, and the arguments for that flow's group."""
-    from rayflow.cli.arguments import names_flow, take_flow
-
-    if not arguments:
-        return None, []
-    command, *rest = arguments
-    if names_flow(command):
-        return command, rest
-    if command == "tag":
-        return _split_tag(rest)
-    if command not in _WITH_FLOW:
-        return None, list(arguments)
-    from rayflow.cli.options import launch_options, shared_options, value_options
-
-    flow, rest = take_flow(rest, {*value_options([*launch_options(), *shared_options()]), *_VALUED})
-    return flow, [command, *rest]
-
-
-def _split_tag(rest: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The same for `tag`, whose other arguments may look like a flow (`user:ann`): only the first, or the one after `add`, is looked at."""
-    from rayflow.cli.arguments import names_flow
-
-    for position in (0, 1):
-        if len(rest) > position and names_flow(rest[position]):
-            return rest[position], ["tag", *rest[:position], *rest[position + 1 :]]
-    return None, ["tag", *rest]
 
 
 def _exit_code(result: object) -> int:

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from rayflow.cli.commands.call import Call
-from rayflow.cli.completing import answer, completions, script
+from rayflow.cli.commands.completion import script
+from rayflow.cli.completing import answer, completions
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.settings import Surroundings
 from tests.cli.test_end_to_end import SCRIPT, python

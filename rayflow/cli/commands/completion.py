@@ -18,10 +18,21 @@ offered where the root is a directory.
 """
 
 
+VARIABLE = "_RAYFLOW_COMPLETE"
+"""Set by a shell that asks what may come next; `rayflow.cli.completing` answers."""
+
+
+def script(shell: str) -> str:
+    """What the shell has to evaluate so that it asks `rayflow`."""
+    from click.shell_completion import get_completion_class
+
+    asking = get_completion_class(shell)
+    assert asking is not None
+    return asking(click.Group("rayflow"), {}, "rayflow", VARIABLE).source()
+
+
 def completion_command(call: Call) -> click.Command:
     def run(shell: str) -> None:
-        from rayflow.cli.completing import script
-
         call.out.write(script(shell))
 
     shell = click.Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]))

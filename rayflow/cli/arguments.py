@@ -30,6 +30,20 @@ def take_flow(arguments: Sequence[str], options_with_value: Collection[str]) -> 
     return None, list(arguments)
 
 
+def take_compat(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """What `--compat` says, wherever it stands, and the arguments without it where it stands before the command: a flow's own command
+    shows it, and a Parameter may have its name."""
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if argument == "--":
+            break
+        if name == "--compat" and (equals or len(arguments) > position + 1):
+            length = 1 if equals else 2
+            rest = list(arguments) if position else list(arguments[length:])
+            return (value if equals else arguments[position + 1]), rest
+    return None, list(arguments)
+
+
 def split_flow(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """The flow among the arguments of `rayflow`, and the arguments for that flow's group."""
     if not arguments:

@@ -60,14 +60,22 @@ def run_program(call: Call, arguments: Sequence[str]) -> int:
     from rayflow.cli.fence import guarded
 
     def perform() -> int:
-        from rayflow.cli.arguments import split_flow
+        from rayflow.cli.arguments import split_flow, take_compat
+        from rayflow.settings.table import COMPAT, MODES
 
-        flow, rest = split_flow(arguments)
+        compat, words = take_compat(arguments)
+        flow, rest = split_flow(words)
+        if compat is None and flow is not None:
+            compat = call.surroundings.stated[COMPAT]
+        if compat in MODES or (compat and len(words) < len(arguments)):
+            from rayflow.runtime.compat import enter
+
+            enter(compat)
         if flow is not None:
             from rayflow.cli.commands.call import FlowCall
             from rayflow.cli.target import load_flow
 
-            flow_call = FlowCall(replace(call, prompt=replace(call.prompt, flow=flow)), load_flow(flow))
+            flow_call = FlowCall(replace(call, prompt=replace(call.prompt, flow=flow, compat=compat or "")), load_flow(flow))
             return run_flow_command(flow_call, rest)
         from rayflow.cli.commands.root import RootGroup
         from rayflow.cli.options import ENV_PREFIX

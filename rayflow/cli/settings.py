@@ -70,6 +70,7 @@ class Surroundings:
 
     def settings(self, options: Mapping[str, Any]) -> Settings:
         """The options of `run` or `resume`, by their names, as what the runtime takes."""
+        from rayflow.runtime.compat import active
         from rayflow.runtime.launch import Settings
 
         # What is stated counts too where a Parameter has taken the option's name.
@@ -95,4 +96,5 @@ class Surroundings:
             branch=options.get("branch"),
             is_production=bool(options.get("production")),
             triggers=tuple(options.get("trigger") or ()),
+            compat=active(),
         )

@@ -72,7 +72,7 @@ STRICT_RESOURCES = Setting(
 BRANCH = Setting("BRANCH", text("a name"), "one of your own", "The branch of @project flows, as --branch.", option="branch")
 QUIET = Setting("QUIET", FLAG, "false", "Only the run log and errors, as --quiet.", option="quiet")
 VERBOSE = Setting("VERBOSE", FLAG, "false", "Tracebacks in full, as --verbose.", option="verbose")
-COMPAT = Setting("COMPAT", choice(MODES), "off", "Run files that say `from metaflow import ...`, as --compat.", option="compat")
+COMPAT = Setting("COMPAT", choice(MODES), "off", "What `rayflow` does with files that say `from metaflow import ...`, as --compat.")
 DEFAULT_DECOSPECS = Setting(
     "DEFAULT_DECOSPECS",
     words("decorators with spaces between them, such as: retry:times=2 timeout:minutes=5"),

@@ -30,6 +30,7 @@ _MAX_NBYTES = 1 << 20
 _ARGUMENTS = {
     "run": ("files",),
     "check": ("files",),
+    "doctor": ("files",),
     "resume": ("runs and files", "steps"),
     "show": ("runs and files",),
     "ls": ("flows",),

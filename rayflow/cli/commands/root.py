@@ -126,6 +126,12 @@ def _completion(call: Call) -> click.Command:
     return completion_command(call)
 
 
+def _doctor(call: Call) -> click.Command:
+    from rayflow.cli.commands.doctor import doctor_command
+
+    return doctor_command(call)
+
+
 def _version(call: Call) -> click.Command:
     def run() -> None:
         from rayflow import __version__
@@ -154,6 +160,7 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "config": (_config, "Show every setting, its value, and where that comes from."),
     "configure": (_configure, "Change settings: configure set | unset | show | import | export | reset."),
     "completion": (_completion, "Print the script by which bash, zsh or fish completes `rayflow`."),
+    "doctor": (_doctor, "Check this installation and the root; or, with FLOW.py, what a flow of Metaflow's needs."),
     "version": (_version, "Show the version of rayflow."),
 }
 _EPILOG = "A run is named by its id, by an ending of the id, or as latest or latest-failed; FLOW.py may also be module:Class."

@@ -129,5 +129,13 @@ def test_every_link_to_a_file_of_the_repository_leads_somewhere():
     assert {name for name in named if not (REPO / name).exists()} == set()
 
 
+def test_the_readme_lists_the_settings_that_there_are():
+    from rayflow.settings import SETTINGS
+
+    listed = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", README, flags=re.MULTILINE)
+
+    assert listed == [(setting.name, setting.default, setting.help) for setting in SETTINGS]
+
+
 def test_the_changelog_has_a_section_for_what_is_not_released():
     assert "## [Unreleased]" in (REPO / "CHANGELOG.md").read_text(encoding="utf-8")

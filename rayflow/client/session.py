@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from rayflow.client.environ import ROOT_NAME, find_root, identity
 from rayflow.client.roots import Root, root_at
 from rayflow.flow.current import current
 from rayflow.model.errors import UserError
 from rayflow.model.layout import FORMAT_FILE
+from rayflow.settings.here import ROOT_NAME, find_root, identity
+from rayflow.settings.reading import StatedSettings, read_settings
 
 _LOCAL = "local@"
 
@@ -49,7 +50,7 @@ def get_namespace() -> str | None:
     session = _session()
     if session.is_namespace_set:
         return session.namespace
-    return current.namespace if current.is_running_flow else f"user:{identity(os.environ)}"
+    return current.namespace if current.is_running_flow else f"user:{identity(settings_here())}"
 
 
 def default_namespace() -> str:
@@ -76,14 +77,19 @@ def get_metadata() -> str:
 
 
 def default_metadata() -> str:
-    """Back to the root that `RAYFLOW_ROOT` or the working directory tells. Returns what `get_metadata` returns."""
+    """Back to the root that the setting ROOT or the working directory tells. Returns what `get_metadata` returns."""
     _session().root_url = None
     return get_metadata()
 
 
+def settings_here() -> StatedSettings:
+    """What is stated for this process, where it is now."""
+    return read_settings(os.environ, os.getcwd())
+
+
 def current_root_url() -> str:
     """The URL or absolute path of the root that is looked at."""
-    return _session().root_url or find_root(os.environ, os.getcwd())
+    return _session().root_url or find_root(settings_here())
 
 
 def current_root() -> Root:

@@ -184,6 +184,7 @@ def _new_record(definition: FlowDefinition, settings: Settings, store: Store) ->
         "host": platform.node(),
         "argv": sys.argv,
         "executor": settings.executor,
+        **({"compat": settings.compat} if settings.compat else {}),
     }
     return RunRecord(
         flow=definition.name,

@@ -37,6 +37,7 @@ _HOMES = {
     "ConfigValue": "rayflow.flow.configvalue",
     "config_expr": "rayflow.flow.deferred",
     "parallel_map": "rayflow.flow.multicore",
+    "parallel": "rayflow.flow.builtin",
     "parallel_imap_unordered": "rayflow.flow.multicore",
     "profile": "rayflow.flow.multicore",
     "project": "rayflow.flow.flowdecorators",
@@ -97,7 +98,7 @@ if TYPE_CHECKING:
         metadata,
         namespace,
     )
-    from rayflow.flow.builtin import batch, catch, environment, isolated, kubernetes, resources, retry, timeout
+    from rayflow.flow.builtin import batch, catch, environment, isolated, kubernetes, parallel, resources, retry, timeout
     from rayflow.flow.configs import Config
     from rayflow.flow.configvalue import ConfigValue
     from rayflow.flow.current import current
@@ -150,6 +151,7 @@ __all__ = [
     "kubernetes",
     "metadata",
     "namespace",
+    "parallel",
     "parallel_imap_unordered",
     "parallel_map",
     "profile",

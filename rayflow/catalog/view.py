@@ -77,6 +77,10 @@ class StepSegments:
         return sum(len(segment.indices) for segment in self.all)
 
 
+GANG_NODE = "_node_"
+"""Between the id of the first task of a gang and the number of another."""
+
+
 @dataclass
 class RunView:
     """What is committed of one run. Grows by `add`; answers in O(log segments).
@@ -160,7 +164,8 @@ class RunView:
         return index
 
     # Task ids are labels computed from places: root steps have 1, 2, ... in the graph's order; the tasks of a fan-out have
-    # the range that its split reserved, step after step of its body. Laps of a recursive step add "-<lap>".
+    # the range that its split reserved, step after step of its body. Laps of a recursive step add "-<lap>"; nodes of a gang
+    # are named after its first, "<id>_node_<k>".
 
     def task_id(self, key: TaskKey) -> str:
         """The id of a task, as users see it."""
@@ -171,14 +176,18 @@ class RunView:
         else:
             fanout = self.fanout_of(space, key.index)
             number = fanout.first_id + number * fanout.total + key.index - fanout.base
+            if self.graph.is_gang(key.step):
+                node = fanout.locate(key.index)[1]
+                return f"{number - node}{GANG_NODE}{node}" if node else str(number)
         return f"{number}-{key.lap}" if key.lap else str(number)
 
     def task_key(self, step: str, task_id: str) -> TaskKey | None:
         """Inverse of `task_id`; None for an id that no task of the step can have. Not promised: that the task ran."""
-        digits, _, lap_digits = task_id.partition("-")
-        if step not in self.graph or not digits.isdecimal() or (lap_digits and not lap_digits.isdecimal()):
+        first, _, node_digits = task_id.partition(GANG_NODE)
+        digits, _, lap_digits = first.partition("-")
+        if step not in self.graph or not digits.isdecimal() or not all(each.isdecimal() for each in (lap_digits, node_digits) if each):
             return None
-        number, lap = int(digits), int(lap_digits or 0)
+        number, lap = int(digits) + int(node_digits or 0), int(lap_digits or 0)
         space = self.graph[step].space
         place = self.graph.body(space).index(step)
         if space == ROOT_SPACE:
@@ -186,7 +195,8 @@ class RunView:
         for fanout in self.fanouts.get(space, []):
             offset = number - fanout.first_id - place * fanout.total
             if 0 <= offset < fanout.total:
-                return TaskKey(step, fanout.base + offset, lap)
+                key = TaskKey(step, fanout.base + offset, lap)
+                return key if not self.graph.is_gang(step) or self.task_id(key) == task_id else None
         return None
 
     def keys(self, step: str) -> Iterator[TaskKey]:

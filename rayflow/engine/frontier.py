@@ -57,13 +57,13 @@ class Frontier:
         fanout = segment.fanout
         if fanout is None:
             raise ValueError(f"a segment of foreach step {node.name!r} names no fan-out")
-        # Gangs (num_parallel) enter here: the children of one parent would be one piece that no batch may divide.
         children, childless = _children(fanout, indices)
         self.spaces.setdefault(node.name, SpaceTally()).adopt(fanout)
         self.opened[node.name] = self.opened.get(node.name, 0) + len(children)
         why = _because(node.name) if is_fresh else None
-        if children:
-            yield Ready(node.targets[0], children, node.name, freshness=why)
+        for piece in _gangs(fanout, children) if node.num_parallel else [children]:
+            if piece:
+                yield Ready(node.targets[0], piece, node.name, freshness=why)
         if childless and node.joined_by is not None:
             yield Ready(node.joined_by, childless, node.name, freshness=why)
 
@@ -95,6 +95,14 @@ def _moved(node: Node, target: str, segment: Segment, indices: IndexSet) -> Inde
         raise ValueError(f"a segment of switch {node.name!r} does not say which case was taken")
     chosen = segment.taken.select(segment.indices, target)
     return chosen if indices == segment.indices else chosen.intersection(indices)
+
+
+def _gangs(fanout: Fanout, children: IndexSet) -> Iterator[IndexSet]:
+    """The children by their parent: no batch may divide what one parent leads to."""
+    while children:
+        siblings = fanout.children_at(fanout.position_of(children[0]))
+        gang, children = children.take(len(siblings))
+        yield gang
 
 
 def _children(fanout: Fanout, parents: IndexSet) -> tuple[IndexSet, IndexSet]:

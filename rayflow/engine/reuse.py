@@ -53,8 +53,13 @@ class Known:
             by_lane.setdefault((segment.step, segment.lap), []).append(segment)
         self._shelves = {lane: _Shelf.of(found) for lane, found in by_lane.items()}
 
-    def split(self, step: str, lap: int, indices: IndexSet) -> tuple[list[Part], list[IndexSet]]:
-        """The parts of segments that hold some of `indices` (disjoint), and the indices that none holds."""
+    def split(self, step: str, lap: int, indices: IndexSet, *, is_whole: bool = False) -> tuple[list[Part], list[IndexSet]]:
+        """The parts of segments that hold some of `indices` (disjoint), and the indices that none holds. `is_whole`: they count as
+        held where one segment holds all of them, since these tasks are done together or not at all."""
+        parts, missing = self._split(step, lap, indices)
+        return ([], [indices]) if is_whole and (missing or len(parts) > 1) else (parts, missing)
+
+    def _split(self, step: str, lap: int, indices: IndexSet) -> tuple[list[Part], list[IndexSet]]:
         shelf = self._shelves.get((step, lap))
         near = list(shelf.near(indices)) if shelf is not None else []
         if not near:

@@ -9,7 +9,7 @@ from heapq import heappop
 
 from rayflow.engine.chains import can_go_on, goes_on
 from rayflow.engine.frontier import Frontier, Ready
-from rayflow.engine.pending import Kind
+from rayflow.engine.pending import Apart, Kind
 from rayflow.engine.reservations import Reservations
 from rayflow.engine.reuse import Known, Part, misfit
 from rayflow.engine.setbacks import Setbacks
@@ -67,7 +67,10 @@ class Scheduler(Setbacks, Speculation):
         self.graph = graph
         self.specs = specs
         self.states = {
-            node.name: StepState(node, specs.get(node.name, StepSpec()), can_go_on=can_go_on(graph, specs, node.name)) for node in graph
+            node.name: StepState(
+                node, specs.get(node.name, StepSpec()), can_go_on=can_go_on(graph, specs, node.name), is_gang=graph.is_gang(node.name)
+            )
+            for node in graph
         }
         self.frontier = Frontier(graph)
         self.flights: dict[int, Flight] = {}
@@ -175,7 +178,7 @@ class Scheduler(Setbacks, Speculation):
         while queue:
             task, claimant = queue.popleft()
             self.states[task.step].ready += len(task.indices)
-            own, rest = self._own.split(task.step, task.lap, task.indices)
+            own, rest = self._own.split(task.step, task.lap, task.indices, is_whole=self.states[task.step].is_gang)
             for part in own:
                 # What this run performed itself is fresh to the origin's outcomes; what it took over there is not.
                 queue.extend((found, None) for found in self._advance(part, part.segment.run not in self._origin_runs))
@@ -193,7 +196,8 @@ class Scheduler(Setbacks, Speculation):
         return flight.batch.goes_on and task.parent is not None and goes_on(self.graph, self.specs, task.parent, task.step)
 
     def _settle_unowned(self, task: Ready) -> Iterable[Ready]:
-        known, unknown = self._origin.split(task.step, task.lap, task.indices)
+        is_whole = self.states[task.step].is_gang
+        known, unknown = self._origin.split(task.step, task.lap, task.indices, is_whole=is_whole)
         reused: list[Ready] = []
         for part in known:
             refusal = self._refusal(task, part.segment)
@@ -205,7 +209,8 @@ class Scheduler(Setbacks, Speculation):
                 self._enqueue(task, part.indices, refusal)
         is_gap = self._is_resume and task.freshness is None
         for indices in unknown:
-            lost, never = self._lost.split(task.step, task.lap, indices) if is_gap and task.step not in self._rerun else ([], [indices])
+            may_repair = is_gap and task.step not in self._rerun
+            lost, never = self._lost.split(task.step, task.lap, indices, is_whole=is_whole) if may_repair else ([], [indices])
             for part in lost:
                 self._enqueue(task, part.indices, "its data is damaged", is_repair=True)
             for others in never:
@@ -219,7 +224,11 @@ class Scheduler(Setbacks, Speculation):
         return task.freshness or misfit(self.graph[task.step], segment)
 
     def _enqueue(self, task: Ready, indices: IndexSet, why: str, *, is_repair: bool = False) -> None:
-        self.states[task.step].queue.put(indices, Kind(task.parent, task.lap, why, is_repair), self._next_turn)
+        state, kind = self.states[task.step], Kind(task.parent, task.lap, why, is_repair)
+        if state.is_gang:
+            state.queue.put_apart(Apart(indices, kind))
+        else:
+            state.queue.put(indices, kind, self._next_turn)
         self._waiting.add(task.step)
         self._next_turn += 1
 
@@ -262,7 +271,7 @@ class Scheduler(Setbacks, Speculation):
         lane = event.lane or flight.batch.lane
         if event.index not in flight.open_in(lane):
             return
-        failed = IndexSet.single(event.index)
+        failed = flight.open_in(lane) if flight.batch.is_gang else IndexSet.single(event.index)
         self._close(flight, lane, failed)
         self._drop(event.batch_id, "what it started from failed")
         if self.ending is None:
@@ -388,7 +397,9 @@ class Scheduler(Setbacks, Speculation):
             self._waiting.discard(name)
         kind, attempts = chunk.kind, state.attempts(chunk.indices, chunk.kind.lap)
         may_go_on = not (chunk.is_apart or kind.is_repair) and self._may_go_on(state)
-        batch = Batch(self._next_batch, name, chunk.indices, kind.lap, kind.parent, attempts, chunk.fallback_for, may_go_on)
+        batch = Batch(
+            self._next_batch, name, chunk.indices, kind.lap, kind.parent, attempts, chunk.fallback_for, may_go_on, is_gang=state.is_gang
+        )
         self._next_batch += 1
         self.flights[batch.id] = Flight(batch, {batch.lane: chunk.indices}, is_repair=kind.is_repair)
         state.batches += 1

@@ -36,6 +36,8 @@ class Setbacks:
 
     def _blamed(self, flight: Flight, event: BatchLost) -> tuple[Lane, int] | None:
         """The open task that the loss of the batch is put down to; None where it may have been any."""
+        if flight.batch.is_gang:
+            return None  # whoever performs gangs knows which node failed: it says that, and of the others that they were stopped
         if not flight.batch.goes_on and flight.count == 1:
             ((lane, indices),) = flight.open.items()
             return lane, indices[0]
@@ -61,19 +63,21 @@ class Setbacks:
     def _hand_back(self, flight: Flight, lane: Lane, indices: IndexSet, why: str) -> None:
         """Queues tasks of a batch that is over again, before all others."""
         kind = Kind(lane.parent, lane.lap, why)
-        if len(indices) == 1:
+        if len(indices) == 1 or (indices and flight.batch.is_gang):
             self._retry(Delayed(lane.step, Apart(indices, kind, flight.batch.fallback_for)))
         elif indices:
             self.states[lane.step].queue.put_first(indices, kind)
             self._waiting.add(lane.step)
 
     def _charge(self, flight: Flight, lane: Lane, index: int, attempt: int, failure: Failure, now: float) -> None:
-        """One attempt of a task has failed, and the task is to blame."""
-        state, lap, task = self.states[lane.step], lane.lap, IndexSet.single(index)
+        """One attempt of a task has failed, and the task is to blame; with it that of its whole gang, where it is of one."""
+        state, lap = self.states[lane.step], lane.lap
+        task = flight.batch.indices if flight.batch.is_gang else IndexSet.single(index)
         if flight.batch.fallback_for is not None or not failure.is_charged:
             self._lose(flight, lane, task, failure, now, attempt)
             return
-        state.charge(index, lap, attempt, is_deadly=failure.left_no_process)
+        for each in task:
+            state.charge(each, lap, attempt, is_deadly=failure.left_no_process)
         again = Apart(task, Kind(lane.parent, lap, retry_why(state.spec, attempt + 1, failure)))
         match after_failure(state.spec, attempt, failure):
             case RetryNow():
@@ -85,13 +89,13 @@ class Setbacks:
                 kind = Kind(lane.parent, lap, f"@catch records the failure of attempt {attempt}")
                 self._retry(Delayed(state.node.name, Apart(task, kind, failure)))
             case GiveUp():
-                self._give_up(state, TaskKey(state.node.name, index, lap), failure, last_words(state.node.name, attempt), now)
+                self._give_up(state, task, TaskKey(state.node.name, index, lap), failure, last_words(state.node.name, attempt), now)
 
     def _lose(self, flight: Flight, lane: Lane, indices: IndexSet, failure: Failure, now: float, attempt: int = 0) -> None:
         """Tasks were lost, and it is not known whose fault that is: they run again, apart from others. Where one of them must be at fault,
         in halves, until it is alone; where none is (a node went away), together, within a budget."""
         state, batch = self.states[lane.step], flight.batch
-        if failure.is_charged and len(indices) > 1:
+        if failure.is_charged and len(indices) > 1 and not batch.is_gang:
             kind = Kind(lane.parent, lane.lap, "lost with its worker, by the fault of one of them")
             for half in halves(indices):
                 state.queue.put_apart(Apart(half, kind))
@@ -103,7 +107,7 @@ class Setbacks:
             losses = max(losses, state.lose(index, lane.lap, max(attempt, known), is_alone=len(indices) == 1))
             if losses > MAX_LOSSES:
                 why = f"{state.node.name!r} was lost {losses} times with its worker"
-                self._give_up(state, TaskKey(state.node.name, index, lane.lap), failure, why, now)
+                self._give_up(state, indices, TaskKey(state.node.name, index, lane.lap), failure, why, now)
                 return
         kind = Kind(lane.parent, lane.lap, f"lost with its worker, loss {losses} of {MAX_LOSSES} that are not charged")
         state.queue.put_apart(Apart(indices, kind, batch.fallback_for))
@@ -112,15 +116,16 @@ class Setbacks:
     def _retry(self, retry: Delayed) -> None:
         """Queues one task before all others; among others like it, where it may share a worker."""
         state, task = self.states[retry.step], retry.task
-        if task.fallback_for is not None or state.trouble(task.indices[0], task.kind.lap).is_alone:
+        if task.fallback_for is not None or state.is_gang or state.trouble(task.indices[0], task.kind.lap).is_alone:
             state.queue.put_apart(task)
         else:
             state.queue.put_first(task.indices, task.kind)
         self._waiting.add(retry.step)
 
-    def _give_up(self, state: StepState, key: TaskKey, failure: Failure, why: str, now: float) -> None:
-        state.failed += 1
-        state.troubles.pop((key.index, key.lap), None)
+    def _give_up(self, state: StepState, tasks: IndexSet, key: TaskKey, failure: Failure, why: str, now: float) -> None:
+        state.failed += len(tasks)
+        for index in tasks:
+            state.troubles.pop((index, key.lap), None)
         if self.ending is None:
             self._end(Ending(Outcome.FAILED, why, now + self._grace_s, key, failure))
 

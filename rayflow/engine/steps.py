@@ -47,6 +47,7 @@ class StepState:
     pace: Pace = field(default_factory=Pace)
     troubles: dict[tuple[int, int], Trouble] = field(default_factory=dict[tuple[int, int], Trouble])
     can_go_on: bool = False
+    is_gang: bool = False
     ready: int = 0
     done: int = 0
     running: int = 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from rayflow.executors import pipes
 from rayflow.executors.deaths import death_of, failure_of_exit, oom_kills
 from rayflow.executors.progress import read_progress
-from rayflow.model.ports import Capabilities, Work
+from rayflow.model.ports import Capabilities, Seat, Work
 from rayflow.model.records import Failure, FailureKind
 from rayflow.model.reports import BatchOver, BatchStarted, Report, RowsDone, WorkerDied
 from rayflow.model.spec import Resources
@@ -36,6 +36,8 @@ class _Child:
     """The batch whose tasks are all reported, and whose last word is still to come: the child has other work already, or none."""
     left: int = 0
     is_used: bool = False
+    is_killed: bool = False
+    """It may still be heard of: what it had said before."""
     oom_kills: int = field(default_factory=oom_kills)
     """How many processes the system had killed for want of memory when this one was started."""
 
@@ -52,6 +54,8 @@ class ProcessExecutor:
     capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
     _children: list[_Child] = field(default_factory=list[_Child])
     _waiting: deque[Work] = field(default_factory=deque[Work])
+    _filling: int | None = None
+    """The gang whose nodes are being assigned."""
     _untold: list[Report] = field(default_factory=list[Report])
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -65,21 +69,36 @@ class ProcessExecutor:
 
     def _assign(self) -> None:
         while self._waiting:
-            child = self._child_for(self._waiting[0])
+            head = self._waiting[0]
+            if head.seat is not None and not self._has_room(head.seat):
+                return
+            child = self._child_for(head)
             if child is None:
                 return
-            work = self._waiting.popleft()
-            child.work, child.started, child.left = work, None, len(work.batch.indices)
+            self._waiting.popleft()
+            self._filling = head.seat.gang if head.seat is not None else None
+            child.work, child.started, child.left = head, None, len(head.batch.indices)
             with contextlib.suppress(OSError):  # it died idle: its end of file is read as this batch's loss
-                pipes.send(child.writing, ("work", work))
+                pipes.send(child.writing, ("work", head))
+
+    def _has_room(self, seat: Seat) -> bool:
+        """Whether the nodes of a gang may begin: all are there, and find a child each; more than `max_children` where it runs alone."""
+        if seat.gang == self._filling:
+            return True  # others of it have begun
+        waiting = sum(work.seat is not None and work.seat.gang == seat.gang for work in self._waiting)
+        busy = sum(child.work is not None for child in self._children)
+        return waiting == seat.size and (busy == 0 or busy + seat.size <= self.max_children)
 
     def _child_for(self, work: Work) -> _Child | None:
+        is_node = work.seat is not None
+        if not is_node and sum(child.work is not None for child in self._children) >= self.max_children:
+            return None  # a gang may have started more of them
         environment = tuple(sorted(work.environment.items()))
-        idle = [child for child in self._children if child.work is None]
+        idle = [child for child in self._children if child.work is None and not child.is_killed]
         for child in idle:
             if child.environment == environment and not (work.is_isolated and child.is_used):
                 return child
-        if len(self._children) >= self.max_children:
+        while len(self._children) >= self.max_children and not is_node:
             done = next((child for child in idle if child.ending is None), None)
             if done is None:
                 return None
@@ -164,6 +183,7 @@ class ProcessExecutor:
         for child in self._children:
             if child.work is not None and child.work.batch.id == batch_id:
                 if is_hard:
+                    child.is_killed = True
                     _kill(child)
                 else:
                     with contextlib.suppress(OSError):  # it died: its end of file is read

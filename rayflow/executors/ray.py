@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
+import math
 import os
 import pickle
 import signal
@@ -26,6 +27,7 @@ from rayflow.executors.entry import load_entry, prepare_entry
 from rayflow.executors.local import LocalCluster
 from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.executors.ray_faults import failure_of, peak_in
+from rayflow.executors.ray_gangs import PlacedGangs
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
@@ -105,6 +107,8 @@ class RayExecutor:
     _own: LocalCluster | None = None
     _admission: Admission | None = None
     _owns_connection: bool = False
+    _gangs: PlacedGangs = field(default_factory=PlacedGangs)
+    _untold: list[Report] = field(default_factory=list[Report])
     _watch: Watch = field(default_factory=Watch)
 
     def start(self) -> None:
@@ -207,6 +211,18 @@ class RayExecutor:
 
     def submit(self, work: Work) -> None:
         self.wait_until_ready()
+        if work.seat is None:
+            self._begin(work)
+            return
+        self._gangs.add(work)
+        self._begin_gangs()
+
+    def _begin_gangs(self) -> None:
+        """Begins those that have got their room."""
+        for work, where in list(self._gangs.placed()):
+            self._begin(work, where)
+
+    def _begin(self, work: Work, where: Any = None) -> None:
         needs = work.resources
         options: dict[str, Any] = {"num_cpus": needs.cpus, "name": work.name, "max_retries": 0, "num_returns": "streaming"}
         if needs.gpus:
@@ -215,6 +231,8 @@ class RayExecutor:
             options["memory"] = needs.memory_nbytes
         if needs.custom:
             options["resources"] = dict(needs.custom)
+        if where is not None:
+            options["scheduling_strategy"] = where
         environment = dict(work.environment)
         if work.is_isolated:
             environment[_ISOLATED] = "1"  # workers of another environment are others, and after one call they end
@@ -236,6 +254,11 @@ class RayExecutor:
         return reference
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
+        reports, self._untold = self._untold, list[Report]()
+        if self._gangs.are_waiting:
+            self._begin_gangs()
+        if reports:
+            return reports
         if not self._flights:
             if timeout_s > 0:
                 time.sleep(min(timeout_s, 0.05))
@@ -244,7 +267,6 @@ class RayExecutor:
         ready, _ = self._ray.wait(generators, num_returns=1, timeout=timeout_s, fetch_local=False)
         if ready and len(generators) > 1:
             ready, _ = self._ray.wait(generators, num_returns=len(generators), timeout=0, fetch_local=False)
-        reports: list[Report] = []
         for generator in ready:
             reports.extend(self._next(self._flights[generator]))
         return reports
@@ -282,6 +304,8 @@ class RayExecutor:
     def _ended(self, flight: _Flight, failure: Failure, fault: Exception | None = None) -> Sequence[Report]:
         """The stream of a batch is over: a death, unless all was told before the worker went, or its node."""
         del self._flights[flight.generator]
+        if flight.work.seat is not None:
+            self._gangs.over(flight.work.batch.id)
         if flight.is_over:
             return ()
         batch, started = flight.work.batch, flight.started
@@ -293,6 +317,8 @@ class RayExecutor:
         return [death_of(batch, failure, word, peak_in(fault, started.pid) if fault and started else 0)]
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
+        if self._gangs.withdraw(batch_id):
+            self._untold.append(BatchOver(batch_id))
         for flight in self._flights.values():
             if flight.work.batch.id != batch_id:
                 continue
@@ -321,14 +347,15 @@ class RayExecutor:
         needs = {"CPU": resources.cpus, "GPU": resources.gpus, "memory": resources.memory_nbytes or 0, **resources.custom}
         return max(0, int(min((self._cluster.get(name, 0.0) / need for name, need in needs.items() if need), default=10_000)))
 
-    def limit(self, resources: Resources) -> Resources:
-        """The needs, cut to what the whole cluster has: for clusters of this machine that the run itself started."""
+    def limit(self, resources: Resources, size: int = 1) -> Resources:
+        """The needs, cut to what the whole cluster has for each of `size` tasks at once: for clusters of this machine."""
         self.wait_until_ready()
+        share = {name: math.floor(amount / size * 1000) / 1000 for name, amount in self._cluster.items()}
         return Resources(
-            cpus=min(resources.cpus, self._cluster.get("CPU", 1.0)),
-            gpus=min(resources.gpus, self._cluster.get("GPU", 0.0)),
-            memory_nbytes=int(min(resources.memory_nbytes, self._cluster.get("memory", 0.0))) if resources.memory_nbytes else None,
-            custom={name: min(need, self._cluster.get(name, 0.0)) for name, need in resources.custom.items()},
+            cpus=min(resources.cpus, share.get("CPU", 1.0)),
+            gpus=min(resources.gpus, share.get("GPU", 0.0)),
+            memory_nbytes=int(min(resources.memory_nbytes, share.get("memory", 0.0))) if resources.memory_nbytes else None,
+            custom={name: min(need, share.get(name, 0.0)) for name, need in resources.custom.items()},
         )
 
     def close(self) -> None:

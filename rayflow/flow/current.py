@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
+
+
+class Parallel(NamedTuple):
+    """`current.parallel`: the gang that the task is a node of. `main_ip` is the address of the host where node 0 runs, `control_task_id`
+    the id of its task; `node_index` counts from 0 to `num_nodes` - 1."""
+
+    main_ip: str
+    num_nodes: int
+    node_index: int
+    control_task_id: str
 
 
 @dataclass(frozen=True)

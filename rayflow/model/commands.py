@@ -18,6 +18,8 @@ class Batch:
     used up the attempts) no user code runs: the task is recorded as caught. `goes_on`: once a task is done its worker performs what
     follows it, too, as far as that needs nothing else (`engine.chains`); so the batch grows into other lanes than its own.
     `after` is the batch on whose offer this one starts, ahead of that one's commit (`engine.speculation`); None for all others.
+    `is_gang`: the tasks are the nodes of a gang. They start at once, each in a worker of its own, and are done together or not at all: what
+    is told of one that failed is told of all.
     """
 
     id: int
@@ -29,6 +31,7 @@ class Batch:
     fallback_for: Failure | None = None
     goes_on: bool = False
     after: int | None = None
+    is_gang: bool = False
 
     @property
     def lane(self) -> Lane:

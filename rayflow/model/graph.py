@@ -156,6 +156,11 @@ class Graph:
         """The steps whose tasks live in `space`, in the graph's order. Joins of its fan-out live in the parent space."""
         return tuple(node.name for node in self if node.space == space)
 
+    def is_gang(self, step: str) -> bool:
+        """Whether the tasks of the step run together, as the nodes of gangs."""
+        space = self.nodes[step].space
+        return space != ROOT_SPACE and self.nodes[space].num_parallel
+
     def descendants(self, step: str) -> frozenset[str]:
         """Every step that can run after `step` because of it; without `step` itself unless it loops."""
         found: set[str] = set()

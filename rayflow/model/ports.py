@@ -52,6 +52,16 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The place of a batch in a gang: batches of the same `gang`, `size` of them, start together or not at all. `main_address` is where the
+    first of them runs, which the executor fills in."""
+
+    gang: int
+    size: int
+    main_address: str = "127.0.0.1"
+
+
 @dataclass(frozen=True)
 class Work:
     """A batch with all that a worker needs to perform it, as bytes that the executor only carries.
@@ -62,6 +72,7 @@ class Work:
     `lent` are values that tasks of the batch may want, by the name of their blob: what `RowOffered` brought the driver, which on
     its way to the worker becomes functions that return the bytes, or None where they are lost. `lend_nbytes` is how large a value
     may be for the worker to offer it (0: there is no way to hand it over); `spans_hosts` whether other hosts perform tasks as well.
+    `seat`: the batch is a node of a gang; the works of a gang are submitted one after another, its first node first.
     """
 
     batch: Batch
@@ -75,6 +86,7 @@ class Work:
     lent: Mapping[str, Any] = field(default_factory=dict[str, Any])
     lend_nbytes: int = 0
     spans_hosts: bool = False
+    seat: Seat | None = None
 
 
 @dataclass(frozen=True, slots=True)

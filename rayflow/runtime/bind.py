@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from rayflow.client.lineage import Lineage
 from rayflow.client.roots import ITEMS
 from rayflow.flow.binding import instance_of
+from rayflow.flow.current import Parallel
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.parameters import Parameter
 from rayflow.flow.transition import Transition, decide
@@ -199,6 +200,13 @@ class TaskBinding:
     def task_id(self) -> str:
         """The id of the task, as users see it."""
         return self.context.lineage.view.task_id(self.key)
+
+    def gang_words(self, main_address: str) -> Mapping[str, Any]:
+        """What `current` says of the gang that the task is a node of."""
+        view, step = self.context.lineage.view, self.step_name
+        _, _, position, count = self.context.lineage.stack(step, self.index)[-1]
+        control = view.task_id(TaskKey(step, self.index - position))
+        return {"is_parallel": True, "parallel": Parallel(main_address, count, position, control)}
 
     def load(self, name: str) -> Any:
         is_merged = name in self.merged

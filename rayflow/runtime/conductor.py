@@ -31,6 +31,7 @@ from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.committer import Committed, Committer
 from rayflow.runtime.crew import Crew
+from rayflow.runtime.gangs import Gangs
 from rayflow.runtime.holding import Holding, Lendings, with_offered
 from rayflow.runtime.narrator import Narrator
 from rayflow.runtime.obituary import refined
@@ -72,6 +73,7 @@ class Conductor:
     batches: dict[int, Batch] = field(default_factory=dict[int, Batch])
     holding: Holding = field(default_factory=Holding)
     lendings: Lendings = field(default_factory=Lendings)
+    gangs: Gangs = field(default_factory=Gangs)
     _started: dict[int, BatchStarted] = field(default_factory=dict[int, BatchStarted])
     _paced: dict[int, _Paced] = field(default_factory=dict[int, _Paced])
     _outer: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])
@@ -160,7 +162,8 @@ class Conductor:
                     reused.append(segment)
                     self.view.add(segment)
                 case Cancel(batch_id=batch_id, is_hard=is_hard):
-                    self.crew.cancel(batch_id, is_hard=is_hard)
+                    for node in self.gangs.nodes_of(batch_id) or (batch_id,):
+                        self.crew.cancel(node, is_hard=is_hard)
                     if not self._is_ending:
                         self._is_ending = True
                         self.narrator.draining(command.why, len(self.scheduler.flights))
@@ -191,7 +194,14 @@ class Conductor:
         first = batch.indices[0]
         name = batch.step if self._is_lone(batch.step) else f"{batch.step}[{first}:{first + len(batch.indices)}]"
         payload = pickle.dumps(Assignment(scope), protocol=5)
-        self.crew.submit(Work(batch, payload, shared, shared_id, name, spec.resources, spec.environment, spec.is_isolated, lent))
+        work = Work(batch, payload, shared, shared_id, name, spec.resources, spec.environment, spec.is_isolated, lent)
+        self.crew.submit(self._nodes_of(work) if batch.is_gang else [work])
+
+    def _nodes_of(self, work: Work) -> list[Work]:
+        """The work of each node of a gang."""
+        nodes = self.gangs.open(work.batch)
+        self.batches.update((node.id, node) for node, _ in nodes)
+        return [replace(work, batch=node, name=f"{node.step}[{node.indices[0]}]", seat=seat) for node, seat in nodes]
 
     def _is_lone(self, step: str) -> bool:
         return self.view.graph[step].space == ROOT_SPACE
@@ -222,6 +232,9 @@ class Conductor:
         if batch.after is not None and self.scheduler.is_ahead(batch.id):
             self.holding.hold(report)
             return
+        if self.gangs.has_node(batch.id) and not isinstance(report, BatchStarted):
+            self._hear_node(batch, report)
+            return
         match report:
             case BatchStarted():
                 self._started[batch.id] = report
@@ -248,6 +261,29 @@ class Conductor:
                 self._free(batch)
         self.committer.take(report, time.monotonic())
 
+    def _hear_node(self, node: Batch, report: Report) -> None:
+        """What a node of a gang says is kept until its gang can say something."""
+        row = None
+        match report:
+            case RowsDone():
+                self.narrator.stopped(node, report.rows)
+            case AttemptFailed():
+                self.narrator.stopped(node, (report.row,))
+            case WorkerDied():
+                started = self._started.get(node.id)
+                report = refined(report, self.narrator.files, started, node.step, self.specs[node.step])
+                report = replace(report, suspect=node.indices[0], suspect_attempt=node.attempt_of(node.indices[0]))
+                self._keep_log(started)
+                row = self.narrator.died(node, report, started)
+            case _:
+                pass
+        for said in self.gangs.hear(report, row):
+            if isinstance(said, (BatchOver, WorkerDied)):
+                self._free(self.batches[said.batch_id])
+            self.committer.take(said, time.monotonic())
+        for other in self.gangs.to_stop(node.id):
+            self.crew.cancel(other, is_hard=True)
+
     def _offered(self, batch: Batch, report: RowOffered) -> None:
         """Large values of a lone task can be had before they are stored."""
         self.lendings.keep(report)
@@ -266,8 +302,7 @@ class Conductor:
         started = self._started.get(batch.id)
         step = self.committer.step_of(report)
         report = refined(report, self.narrator.files, started, step, self.specs[step])
-        if started is not None and started.log_name is not None:
-            self.narrator.files.keep(started.log_name)
+        self._keep_log(started)
         row = self.narrator.died(batch, report, started)
         lane = self.scheduler.blames(self.committer.lost(report))
         if row is not None and report.suspect is not None and lane is not None:
@@ -277,9 +312,16 @@ class Conductor:
             self.committer.take(failed, time.monotonic())
         return report
 
+    def _keep_log(self, started: BatchStarted | None) -> None:
+        if started is not None and started.log_name is not None:
+            self.narrator.files.keep(started.log_name)
+
     def _is_final(self, report: AttemptFailed) -> bool:
         step = report.lane.step if report.lane else self.batches[report.batch_id].step
-        decision = after_failure(self.specs[step], report.attempt, report.failure)
+        cause = self.gangs.cause_of(report.batch_id)
+        decision = after_failure(self.specs[step], report.attempt, cause or report.failure)
+        if cause is not None:
+            return isinstance(decision, GiveUp)  # @catch falls back
         return isinstance(decision, (GiveUp, Catch))
 
     def _note_launch(self, batch: Batch, report: BatchStarted) -> None:
@@ -332,8 +374,11 @@ class Conductor:
             self.narrator.done(segment)
 
     def _forget_over(self) -> None:
-        for batch_id in [batch_id for batch_id in self.batches if batch_id not in self.scheduler.flights]:
+        for batch_id in [batch_id for batch_id in self.batches if batch_id >= 0 and batch_id not in self.scheduler.flights]:
             if not self.scheduler.is_ahead(batch_id):
+                for node in self.gangs.nodes_of(batch_id):
+                    self._forget(node)
+                self.gangs.close(batch_id)
                 self._forget(batch_id)
 
     def _forget(self, batch_id: int) -> None:

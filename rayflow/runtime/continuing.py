@@ -17,7 +17,7 @@ from rayflow.catalog.reading import Ending, OpenedRun, open_run, write_ending
 from rayflow.catalog.run import RunRecord, read_run
 from rayflow.catalog.takeover import take_over
 from rayflow.model.errors import RayflowNotFound, RunOwnedElsewhere, StoreCorrupt, StoreExists, UsageError, UserError
-from rayflow.model.indexes import TaskKey
+from rayflow.model.indexes import EMPTY, TaskKey
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.notices import Reporter, Silent, Warned
@@ -193,6 +193,8 @@ def intact(
             if damage.step is not None and damage.key not in told:
                 told.add(damage.key)
                 reporter.tell(Warned(f"{damage}. It is computed again, and unless it comes out the same, what follows from it."))
+        if len(left) < len(segment.indices) and opened.record.graph.is_gang(segment.step):
+            left = EMPTY  # the nodes of a gang are done together
         if left:
             kept.append(segment.part(left))
         if len(left) < len(segment.indices):

@@ -20,7 +20,7 @@ from dataclasses import replace
 from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
 from rayflow.executors.ray import RayExecutor
-from rayflow.model.errors import ClusterFault, UserError
+from rayflow.model.errors import ClusterFault
 from rayflow.model.events import CapacityChanged
 from rayflow.model.graph import Graph
 from rayflow.model.indexes import ROOT_SPACE
@@ -43,18 +43,6 @@ def needs_cluster(specs: Mapping[str, StepSpec]) -> bool:
 def gains_from_cluster(graph: Graph, specs: Mapping[str, StepSpec]) -> bool:
     """Whether a run of the flow moves to a cluster that is there already."""
     return needs_cluster(specs) or any(node.is_foreach for node in graph)
-
-
-def refuse_gangs(graph: Graph) -> None:
-    """UserError for a flow with a gang: no executor can start the tasks of one together yet."""
-    for node in graph:
-        if node.num_parallel:
-            raise UserError(
-                f"Step '{node.name}' calls a gang (num_parallel), which this version of rayflow cannot run yet. Use a foreach over "
-                "range(N) where the tasks need not run at the same time.",
-                line=node.next_line or node.line,
-                file=node.file,
-            )
 
 
 class Crew:
@@ -87,6 +75,7 @@ class Crew:
         self._where: dict[int, Executor] = {}
         self._needs: dict[str, Resources] = {step: spec.resources for step, spec in specs.items()}
         self._is_settled = False
+        self._warned: set[str] = set()
 
     @property
     def is_inline(self) -> bool:
@@ -142,18 +131,41 @@ class Crew:
             self._warn(f"{text}: it runs with that. `--strict-resources` refuses instead.")
             self._needs[step] = cut
 
-    def submit(self, work: Work) -> None:
-        if self._fanning_since is None and self._graph[work.batch.step].space != ROOT_SPACE:
+    def submit(self, works: Sequence[Work]) -> None:
+        """Has these performed: one batch, or the nodes of a gang, which one executor performs."""
+        step = works[0].batch.step
+        if self._fanning_since is None and self._graph[step].space != ROOT_SPACE:
             self._fanning_since = self._clock()
-        executor = self._executor_for(work)
-        self._where[work.batch.id] = executor
-        if executor is self._ray:
-            work = replace(work, resources=self._needs[work.batch.step])
-        if work.lent and not executor.capabilities.can_lend:
-            work = replace(work, lent={})
-        executor.submit(work)
+        executor = self._executor()
+        needs = self._needs[step] if executor is self._ray else works[0].resources
+        if len(works) > 1:
+            needs = self._needs_of_gang(executor, step, needs, len(works))
+        for work in works:
+            self._where[work.batch.id] = executor
+            lent = work.lent if executor.capabilities.can_lend else {}
+            executor.submit(replace(work, resources=needs, lent=lent))
 
-    def _executor_for(self, work: Work) -> Executor:
+    def _needs_of_gang(self, executor: Executor, step: str, needs: Resources, size: int) -> Resources:
+        """What each node of a gang is given: all of them run at the same time. ClusterFault where they can never."""
+        if executor is self._inline:
+            self._warn_once(f"The {size} nodes of step '{step}' run one after another, since --executor inline has one process.")
+            return needs
+        ray = self._ray
+        if ray is None or executor is not ray or ray.slots(needs) >= size:
+            return needs
+        cut = ray.limit(needs, size)
+        text = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each, and the cluster has {_spelled(cut)} for each"
+        if self._is_strict or ray.address is not None:
+            raise ClusterFault(f"{text}. Lower num_parallel or @resources, or give a cluster that has them by --address.")
+        self._warn_once(f"{text}: they run with that. `--strict-resources` refuses instead.")
+        return cut
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._warn(text)
+
+    def _executor(self) -> Executor:
         if self._inline is not None:
             return self._inline
         if self._ray is not None and (self._process is None or self._ray.is_ready):

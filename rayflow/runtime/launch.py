@@ -42,7 +42,6 @@ from rayflow.runtime.continuing import (
     refuse_removed,
     reusable_of,
 )
-from rayflow.runtime.crew import refuse_gangs
 from rayflow.runtime.driving import Plan, drive
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
 from rayflow.runtime.package import build_package, store_package
@@ -58,7 +57,6 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     """
     reporter = reporter or Silent()
     lint.check(definition.graph)
-    refuse_gangs(definition.graph)
     context = ParameterContext(flow_name=definition.name, user_name=settings.user)
     values = resolve(definition, given, settings.environ, context)
     store = open_root(settings.root, create=True)
@@ -97,7 +95,6 @@ def resume_flow(
     """
     reporter = reporter or Silent()
     lint.check(definition.graph)
-    refuse_gangs(definition.graph)
     if step is not None and step not in definition.graph:
         names = ", ".join(node.name for node in definition.graph)
         raise UsageError(f"Cannot resume from '{step}': invalid step name. Valid step names include: {names}.")

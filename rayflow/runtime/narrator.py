@@ -139,7 +139,11 @@ class Narrator:
     def done(self, segment: Segment) -> None:
         """Tasks are committed."""
         self._seconds[segment.step] = self._seconds.get(segment.step, 0.0) + segment.busy_s
-        if len(segment.indices) == 1 and self._is_shown(segment.step, segment.indices[0]):
+        if self.view.graph.is_gang(segment.step) and self._is_shown(segment.step, segment.indices[0]):
+            for index, row in zip(segment.indices, segment.rows, strict=True):
+                label = self._label(segment.step, index, segment.lap, row.pid)
+                self.reporter.tell(TaskDone(label, row.seconds, is_caught=row.status is Status.CAUGHT))
+        elif len(segment.indices) == 1 and self._is_shown(segment.step, segment.indices[0]):
             label = self._label(segment.step, segment.indices[0], segment.lap, segment.rows[0].pid if segment.rows else 0)
             splits = segment.fanout.total if segment.fanout else None
             self.reporter.tell(TaskDone(label, segment.busy_s, is_caught=segment.caught > 0, splits=splits))

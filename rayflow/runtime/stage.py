@@ -53,7 +53,7 @@ class Stage:
             self.function = wrapped(body, wrappers, self.node, session.flow_class)
         self.is_own = lane == batch.lane
         self.batch_id = batch.id
-        self.is_lone = self.node.space == ROOT_SPACE
+        self.keeps_rows = self.node.space == ROOT_SPACE or batch.is_gang
         self.is_plain = not self.node.takes_inputs and not self.spec.timeout_s
         self.caught_name = self.spec.catch.var if self.spec.catch is not None else None
         self.task = TaskContext(session.run_context, lane.step, "")
@@ -105,7 +105,7 @@ class Stage:
         return kept
 
     def add_row(self, index: int, tried: Attempt, row: Row) -> None:
-        """The same for a lone task."""
+        """The same for a lone task, or a node of a gang: their rows are in the journal."""
         self._lone.append((index, row))
         if self.notes_where:
             self._note_where(tried.transition)
@@ -125,7 +125,7 @@ class Stage:
 
     def report(self, node: str, log: str | None, spent_s: float, slowest_s: float) -> RowsDone | None:
         """What is done since the last report; None where that is nothing."""
-        indices = [index for index, _ in self._lone] if self.is_lone else self.encoder.indices
+        indices = [index for index, _ in self._lone] if self.keeps_rows else self.encoder.indices
         if not indices:
             return None
         rows = tuple(row for _, row in self._lone)
@@ -135,11 +135,11 @@ class Stage:
             rows=rows,
             taken=_taken(self._targets) if self.node.is_switch else None,
             counts=tuple(self._counts) if self.node.is_foreach else None,
-            busy_s=sum(row.seconds for row in rows) if self.is_lone else self.encoder.busy_s,
+            busy_s=sum(row.seconds for row in rows) if self.keeps_rows else self.encoder.busy_s,
             spent_s=spent_s if self.is_own else 0.0,
             slowest_s=slowest_s if self.is_own else 0.0,
-            caught=sum(row.status is _CAUGHT for row in rows) if self.is_lone else self.encoder.caught,
-            columns=None if self.is_lone else self.encoder.flush(os.getpid(), node, log),
+            caught=sum(row.status is _CAUGHT for row in rows) if self.keeps_rows else self.encoder.caught,
+            columns=None if self.keeps_rows else self.encoder.flush(os.getpid(), node, log),
             lane=None if self.is_own else self.lane,
         )
         self.forget()

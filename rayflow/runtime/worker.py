@@ -191,11 +191,11 @@ class _BatchRunner:
         while True:
             assert tried.failure is not None
             decision = after_failure(stage.spec, attempt, tried.failure)
-            if isinstance(decision, Catch):
+            if isinstance(decision, Catch) and not self.batch.is_gang:
                 kept = self._accept_caught(stage, index, attempt, tried)
                 if kept is not None:
                     return tried, kept
-            is_retried = isinstance(decision, RetryNow)
+            is_retried = isinstance(decision, RetryNow) and not self.batch.is_gang  # all nodes of a gang begin again, or none
             row = self._row(index, attempt, tried, Status.FAILED)
             lane = None if stage.is_own else stage.lane
             yield [*self._flush(), AttemptFailed(self.batch.id, index, attempt, tried.failure, row, is_retried, lane=lane)]
@@ -217,12 +217,14 @@ class _BatchRunner:
             session.progress.set(self.batch.id, index, attempt, *stage.progress)
         task = stage.task
         task.task_id, task.retry_count = binding.task_id, attempt
+        if self.batch.is_gang:
+            task.extras = binding.gang_words(self.work.seat.main_address if self.work.seat else "127.0.0.1")
         current._enter(task)  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
         tried = Attempt(time.time_ns() // 1000)
         begun = clock()
         try:
             if self.batch.fallback_for is not None:
-                self._fall_back(stage, tried, self.batch.fallback_for)
+                self._fall_back(stage, tried, self.batch.fallback_for, is_bearer=binding.innermost_index() == 0 or not self.batch.is_gang)
             else:
                 if stage.is_plain:
                     stage.function(flow)
@@ -262,12 +264,13 @@ class _BatchRunner:
                 file=node.file,
             )
 
-    def _fall_back(self, stage: Stage, tried: Attempt, failure: Failure) -> None:
-        """No user code: the task's processes died, and `@catch` records that."""
+    def _fall_back(self, stage: Stage, tried: Attempt, failure: Failure, *, is_bearer: bool) -> None:
+        """No user code: the task's processes died, or its gang failed, and `@catch` records that. Of a gang the first node bears it."""
         tried.is_caught = True
         tried.transition = static_transition(stage.node)
         if stage.spec.catch is not None and stage.spec.catch.var:
-            tried.artifacts[stage.spec.catch.var] = CaughtException(failure.message, FALLBACK_TYPE)
+            caught = CaughtException.of(failure) if failure.type else CaughtException(failure.message, FALLBACK_TYPE)
+            tried.artifacts[stage.spec.catch.var] = caught if is_bearer else None
 
     def _gather(self, stage: Stage, tried: Attempt, binding: TaskBinding, flow: Any, before: Before | None) -> None:
         """Collects what the attempt stores. Comparing inherited values may meet ones that cannot be encoded any more."""
@@ -304,7 +307,7 @@ class _BatchRunner:
         """Takes the finished attempt into the next report, and returns what later tasks of the same go see of it. None when it failed at
         the last moment: an artifact cannot be stored."""
         try:
-            if stage.is_lone:
+            if stage.keeps_rows:
                 row = self._row(index, attempt, tried, Status.CAUGHT if tried.is_caught else Status.OK)
                 stage.add_row(index, tried, row)
                 return row.artifacts
@@ -362,7 +365,7 @@ class _BatchRunner:
     @property
     def _can_lend(self) -> bool:
         """Whether others may want what this worker stores and cannot map it: on a bucket, or on other hosts."""
-        return self.work.lend_nbytes > 0 and (self.work.spans_hosts or not self.session.store.can_append)
+        return self.work.lend_nbytes > 0 and not self.batch.is_gang and (self.work.spans_hosts or not self.session.store.can_append)
 
     def _flush(self) -> list[Report]:
         """The reports of what is done since the last ones: in the graph's order, so that what follows from a task is told after it."""

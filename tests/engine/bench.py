@@ -53,12 +53,16 @@ class Bench:
         fanout = self.scheduler.reserve(batch.step, indices, counts) if node.is_foreach else None
         return Segment(batch.step, indices, batch.lap, batch.parent, taken, fanout, run="1", busy_s=1e-6)
 
+    def completed(self, batch: Batch, segment: Segment, **facts: object) -> Completed:
+        """The report of what a batch committed."""
+        self.journal.append(segment)
+        return Completed(batch.id, segment, **facts)
+
     def done(self, step: str, *indices: int, counts: Sequence[int] = (), case: str | None = None, ends: bool = True) -> list[Command]:
         """The newest batch of the step reports these tasks (all unless given), and ends."""
         batch = self.last(step)
         segment = self.segment(batch, IndexSet.of(indices) if indices else batch.indices, counts, case)
-        self.journal.append(segment)
-        commands = self.tell(Completed(batch.id, segment))
+        commands = self.tell(self.completed(batch, segment))
         return commands + (self.tell(BatchEnded(batch.id)) if ends else [])
 
     def finish(self) -> Finish:

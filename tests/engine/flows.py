@@ -25,12 +25,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Each:
-    """A foreach over a body, and its join. `counts` are the sizes that it may have (a task's value chooses)."""
+    """A foreach over a body, and its join. `counts` are the sizes that it may have (a task's value chooses). `is_gang`: its splits are the
+    nodes of a gang."""
 
     name: str
     body: Sequence_
     join: str
     counts: tuple[int, ...]
+    is_gang: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,10 @@ class _Drawer:
         if kind == "split":
             branches = tuple(self.sequence(depth + 1, True) for _ in range(self.rng.choice((2, 2, 3))))
             return Split(self.name("split"), branches, self.name("join"))
+        if kind == "each" and self.rng.random() < 0.2:
+            return Each(
+                self.name("gang"), (Linear(self.name("node")),), self.name("join"), self.rng.choice(((1, 2, 3), (4,))), is_gang=True
+            )
         if kind == "each":
             counts = self.rng.choice(((0, 1, 2, 3), (3,), (0, 2), (1, 5), (12, 9) if depth == 0 else (2,)))
             return Each(self.name("each"), self.sequence(depth + 1, True), self.name("join"), counts)
@@ -135,8 +141,9 @@ def _wire(items: Sequence_, then: str | None, frames: tuple[SplitFrame, ...], no
                 for number, branch in enumerate(branches):
                     _wire(branch, join, (*frames, SplitFrame(name, False, number)), nodes)
                 _add(nodes, join, nexts, frames, joins=name, takes_inputs=True, branches_expected=len(branches))
-            case Each(name=name, body=body, join=join):
-                _add(nodes, name, (_first(body[0]),), frames, joined_by=join, foreach="items")
+            case Each(name=name, body=body, join=join, is_gang=is_gang):
+                sort = {"num_parallel": True} if is_gang else {"foreach": "items"}
+                _add(nodes, name, (_first(body[0]),), frames, joined_by=join, **sort)
                 _wire(body, join, (*frames, SplitFrame(name, True)), nodes)
                 _add(nodes, join, nexts, frames, joins=name, takes_inputs=True, branches_expected=1)
             case Switch(name=name, arms=arms, meet=meet):

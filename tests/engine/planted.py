@@ -250,4 +250,23 @@ class RunsAheadWithoutRoom(SimulatedScheduler):
         return True
 
 
+class QueuesTheNodesOfAGangLikeOtherTasks(SimulatedScheduler):
+    """Some of a gang may be launched without the others."""
+
+    def _enqueue(self, task, indices, why, *, is_repair=False):
+        state = self.states[task.step]
+        is_gang, state.is_gang = state.is_gang, False
+        super()._enqueue(task, indices, why, is_repair=is_repair)
+        state.is_gang = is_gang
+
+
+class TriesTheFailedNodeAgainAlone(SimulatedScheduler):
+    """The rest of the gang is handed back as if nothing had happened."""
+
+    def _charge(self, flight, lane, index, attempt, failure, now):
+        if flight.batch.is_gang:
+            flight.batch = replace(flight.batch, indices=IndexSet.single(index))
+        super()._charge(flight, lane, index, attempt, failure, now)
+
+
 PLANTED = list(SimulatedScheduler.__subclasses__())

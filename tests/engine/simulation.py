@@ -185,9 +185,13 @@ class Driver:
             assert self.owed[key] == 0, f"{key} was launched twice"
             assert batch.attempt_of(key[1]) == self.charged.get(key, 0), f"{key} is at attempt {self.charged.get(key, 0)}"
             assert (batch.fallback_for is not None) == (key in self.fallbacks)
-            assert len(keys) == 1 or key not in self.alone, f"{key} was to run alone"
+            assert len(keys) == 1 or batch.is_gang or key not in self.alone, f"{key} was to run alone"
             self.owed[key] += 1
             self.launches.append(key)
+        assert batch.is_gang == self.run.flow.graph.is_gang(batch.step)
+        if batch.is_gang:
+            above, _ = self.run.parents[batch.parent, batch.indices[0]]
+            assert sorted(batch.indices) == list(self.run.opened[batch.parent, above]), "a gang was divided"
         self.jobs[batch.id] = Job(batch, {batch.lane: list(batch.indices)})
 
     def go_on(self, job: Job, segment: Segment) -> None:
@@ -260,7 +264,7 @@ class Driver:
             self.fail(job, *self.rng.choice(job.left))
         elif not job.is_freed and chance() < 0.1:
             self.free(job)
-        elif not job.is_freed and chance() < self.faults.dies:
+        elif not job.is_freed and chance() < self.faults.dies and not job.batch.is_gang:
             self.die(job)
         elif not job.is_freed and chance() < self.faults.is_lost:
             self.lose(job, LOSS)
@@ -268,7 +272,8 @@ class Driver:
             self.end(job)
         else:
             lane = self.rng.choice(list(job.open))
-            self.complete(job, lane, self.rng.randint(1, len(job.open[lane])))
+            count = len(job.open[lane])
+            self.complete(job, lane, count if job.batch.is_gang else self.rng.randint(1, count))
 
     def offer(self, job: Job) -> bool:
         """A lone task that is done says so before it is committed; whether it can."""
@@ -320,14 +325,14 @@ class Driver:
         self.tell(BatchEnded(job.batch.id))
 
     def fail(self, job: Job, lane: Lane, index: int) -> None:
-        """A task raises; the worker leaves the retry to the scheduler."""
-        key = (lane.step, index, lane.lap)
+        """A task raises; the worker leaves the retry to the scheduler. Of a gang all are stopped with it."""
         event = TaskFailed(job.batch.id, index, job.attempt_of(lane, index), EXCEPTION, lane)
         self.echoes.append(event)
-        job.close(lane, [index])
-        self.give_back([(lane, index)])
-        if not self.is_ending:
-            self.charge(key, event.attempt)
+        failed = list(job.open[lane]) if job.batch.is_gang else [index]
+        job.close(lane, failed)
+        self.give_back([(lane, each) for each in failed])
+        for each in [] if self.is_ending else sorted(failed, key=lambda each: each != index):  # the culprit first
+            self.charge((lane.step, each, lane.lap), event.attempt)
         self.tell(event)
 
     def die(self, job: Job) -> None:

@@ -100,6 +100,18 @@ def test_every_command_and_option_is_in_the_reference():
     assert missing == []
 
 
+def test_an_option_has_the_name_in_the_environment_that_the_reference_says():
+    options = [
+        (path, option)
+        for path, command in [*commands_below(hooks.program(), "rayflow"), *commands_below(hooks.flow(), "python flow.py")]
+        for option in command.params
+        if isinstance(option, click.Option) and option.opts[-1].startswith("--") and not isinstance(option.flag_value, str)
+    ]
+
+    assert len(options) > 100
+    assert [(path, option.opts) for path, option in options if option.opts[-1][2:].replace("-", "_") != option.name] == []
+
+
 def section(page: str, path: str) -> str:
     """What the page says under the heading of a command."""
     found = re.search(rf"^#+ {re.escape(path)}(?: \{{[^\n]*\}})?\n(.*?)(?=^#|\Z)", page, flags=re.MULTILINE | re.DOTALL)

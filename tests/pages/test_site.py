@@ -18,7 +18,6 @@ from rayflow.flow.flowdecorators import FlowDecoratorKind
 from tests.pages.performing import REPO
 
 DOCS = REPO / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
 SHOWN_IN_PART = ("batch", "kubernetes")
 """Decorators with arguments that are only accepted: the reference names those that count."""
 
@@ -46,6 +45,13 @@ def test_the_site_needs_nothing_from_elsewhere(site):
 
     assert list(site.rglob("*.html"))
     assert fetched == []
+
+
+def test_every_task_is_on_the_list_of_tasks():
+    tasks = DOCS / "tasks"
+    listed = set(re.findall(r"\]\(([\w-]+\.md)\)", (tasks / "index.md").read_text(encoding="utf-8")))
+
+    assert listed == {page.name for page in tasks.glob("*.md")} - {"index.md"}
 
 
 def test_every_public_name_has_a_place_in_the_reference(site):

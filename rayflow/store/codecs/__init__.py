@@ -9,6 +9,6 @@ Codec, type, size and a preview are noted at write time, so that no listing ever
 """
 
 from rayflow.store.codecs.preview import preview_of, type_name
-from rayflow.store.codecs.registry import Codec, Encoded, Options, Parts, decode, encode, register
+from rayflow.store.codecs.registry import Codec, Encoded, Options, Parts, claims, decode, encode, register
 
-__all__ = ["Codec", "Encoded", "Options", "Parts", "decode", "encode", "preview_of", "register", "type_name"]
+__all__ = ["Codec", "Encoded", "Options", "Parts", "claims", "decode", "encode", "preview_of", "register", "type_name"]

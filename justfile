@@ -25,6 +25,18 @@ test *options:
 test-ray *options:
     python -m pytest -m "ray and not nightly" {{options}}
 
+# The site below docs/, into site/. Warnings are errors: a broken link, a name that the reference lacks.
+docs *options:
+    NO_MKDOCS_2_WARNING=1 mkdocs build --strict {{options}}
+
+# The same at http://127.0.0.1:8000, built anew whenever a page changes.
+docs-serve *options:
+    NO_MKDOCS_2_WARNING=1 mkdocs serve --dev-addr 127.0.0.1:8000 {{options}}
+
+# Makes docs/checklist.md of what tests/checklist says, and names the features that no test shows.
+checklist:
+    python -m tests.checklist --write
+
 # Side by side with raw Ray and the peers, whose environments are made on demand: `just bench --help`, `just bench fanout --plot out.svg`.
 bench *options:
     python -m benchmarks {{options}}

@@ -18,7 +18,8 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """No test joins the cluster that its user keeps, or reads or writes their cache."""
+    """No test joins the cluster that its user keeps, reads or writes their cache, or has their settings."""
+    os.environ["RAYFLOW_HOME"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-home-{os.getpid()}")
     os.environ["RAYFLOW_STATE_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-state-{os.getpid()}")
     os.environ["RAYFLOW_CACHE"] = os.path.join(tempfile.gettempdir(), f"rayflow-cache-{os.getpid()}")
 

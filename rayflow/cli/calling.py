@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.model.records import Failure
 
-_NOT_OFFERED = ("json", "runner_attribute_file", "verbose", "pylint")
+_NOT_OFFERED = ("json", "runner_attribute_file", "verbose", "pylint", "compat")
 
 
 def run_called(flow_class: type[FlowSpec], arguments: Mapping[str, Any]) -> Run:
@@ -71,10 +71,10 @@ def _understood(flow_call: FlowCall, arguments: Mapping[str, Any]) -> tuple[Flow
     from rayflow.cli.commands.flow import FlowGroup
     from rayflow.cli.commands.keyworded import keywords_of
     from rayflow.cli.keywords import command_words, config_words, refuse_unknown
-    from rayflow.cli.options import ENV_PREFIX, stated
+    from rayflow.cli.options import stated
 
     group = FlowGroup(flow_call)
-    command = group.get_command(_context(group, None, config_words(arguments)), "run")
+    command = group.get_command(_context(group, None, config_words(arguments), flow_call), "run")
     assert command is not None
     flow_call = group.flow_call
     parameters = _parameters(flow_call.definition)
@@ -85,19 +85,23 @@ def _understood(flow_call: FlowCall, arguments: Mapping[str, Any]) -> tuple[Flow
     before = {keyword.flag for keyword in keywords_of(group.params, {})} - {keyword.flag for keyword in keywords_of(command.params, {})}
     top = {name: value for name, value in own.items() if keywords[name].flag in before}
     rest = {name: value for name, value in own.items() if name not in top}
-    outer = _context(group, None, command_words([keywords[name] for name in top], top))
-    inner = _context(command, outer, command_words([keywords[name] for name in rest], rest), f"{ENV_PREFIX}_RUN")
+    outer = _context(group, None, command_words([keywords[name] for name in top], top), flow_call)
+    inner = _context(command, outer, command_words([keywords[name] for name in rest], rest), flow_call)
     return flow_call, stated(inner), given
 
 
-def _context(command: click.Command, parent: click.Context | None, words: list[str], prefix: str = "") -> click.Context:
+def _context(command: click.Command, parent: click.Context | None, words: list[str], flow_call: FlowCall) -> click.Context:
     """The context of a command that is not invoked."""
     import click
 
     from rayflow.cli.options import ENV_PREFIX
 
+    prefix = ENV_PREFIX if parent is None else f"{ENV_PREFIX}_RUN"
+    defaults = flow_call.call.surroundings.option_defaults()
     try:
-        return command.make_context(command.name, words, parent=parent, auto_envvar_prefix=prefix or ENV_PREFIX, resilient_parsing=False)
+        return command.make_context(
+            command.name, words, parent=parent, auto_envvar_prefix=prefix, default_map=defaults, resilient_parsing=False
+        )
     except click.UsageError as error:
         raise UsageError(error.format_message()) from error
 

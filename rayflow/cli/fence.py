@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TextIO
 
-from rayflow.model.errors import RayflowException, UsageError
+from rayflow.model.errors import RayflowException, UsageError, block
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -41,14 +41,6 @@ def _told(error: Exception, err: TextIO) -> int:
         case _:
             err.write(_internal(error))
             return FAILURE
-
-
-def block(error: RayflowException) -> str:
-    """The error as it is printed: headline and place, then the message, indented, and an empty line."""
-    where = f" in file {error.source_file}" if error.source_file else ""
-    where += f" on line {error.line_no}" if error.line_no is not None else ""
-    lines = (error.message or str(error)).split("\n")
-    return f"    {error.headline}{where}:\n" + "".join(f"    {line}\n" for line in lines) + "\n"
 
 
 def _internal(error: Exception) -> str:

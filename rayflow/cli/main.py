@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rayflow.client import Run
     from rayflow.flow.flowspec import FlowSpec
 
-_WITH_FLOW = ("run", "resume", "check", "show", "dump", "logs", "output-raw", "output-dot", "output-options", "help")
-_VALUED = ("--namespace", "--run-id", "--origin-run-id", "--file", "--include", "--max-value-size", "--attempt", "-n")
+_COMPLETING = "_RAYFLOW_COMPLETE"
+"""Set by a shell that wants to know what may come next (see `completing`)."""
 
 
 def main() -> None:
@@ -24,6 +24,10 @@ def main() -> None:
     from rayflow.cli.reporting.prompt import Prompt
 
     _accept_any_text()
+    if _COMPLETING in os.environ:
+        from rayflow.cli.completing import answer
+
+        _leave(answer(Call(Prompt("rayflow")), os.environ[_COMPLETING]))
     _leave(run_program(Call(Prompt("rayflow")), sys.argv[1:]))
 
 
@@ -56,17 +60,29 @@ def run_program(call: Call, arguments: Sequence[str]) -> int:
     from rayflow.cli.fence import guarded
 
     def perform() -> int:
-        flow, rest = _split(arguments)
+        from rayflow.cli.arguments import split_flow, take_compat
+        from rayflow.settings.table import COMPAT, MODES
+
+        compat, words = take_compat(arguments)
+        flow, rest = split_flow(words)
+        if compat is None and flow is not None:
+            compat = call.surroundings.stated[COMPAT]
+        if compat in MODES or (compat and len(words) < len(arguments)):
+            from rayflow.runtime.compat import enter
+
+            enter(compat)
         if flow is not None:
             from rayflow.cli.commands.call import FlowCall
             from rayflow.cli.target import load_flow
 
-            flow_call = FlowCall(replace(call, prompt=replace(call.prompt, flow=flow)), load_flow(flow))
+            flow_call = FlowCall(replace(call, prompt=replace(call.prompt, flow=flow, compat=compat or "")), load_flow(flow))
             return run_flow_command(flow_call, rest)
         from rayflow.cli.commands.root import RootGroup
         from rayflow.cli.options import ENV_PREFIX
 
-        return _exit_code(RootGroup(call).main(list(rest), "rayflow", standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
+        defaults = {"resume": call.surroundings.option_defaults()} if rest[:1] == ["resume"] else None
+        group = RootGroup(call)
+        return _exit_code(group.main(list(rest), "rayflow", standalone_mode=False, auto_envvar_prefix=ENV_PREFIX, default_map=defaults))
 
     return guarded(perform, call.err)
 
@@ -81,38 +97,11 @@ def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
         prompt = flow_call.call.prompt
         name = f"{prompt.program} {prompt.flow}".strip()
         words = configs_first(flow_call.flow_class, arguments)
-        return _exit_code(FlowGroup(flow_call).main(words, name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX))
+        defaults = flow_call.call.surroundings.option_defaults("run", "resume")
+        group = FlowGroup(flow_call)
+        return _exit_code(group.main(words, name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX, default_map=defaults))
 
     return guarded(perform, flow_call.call.err)
-
-
-def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The flow among the arguments of `rayflow`, and the arguments for that flow's group."""
-    from rayflow.cli.arguments import names_flow, take_flow
-
-    if not arguments:
-        return None, []
-    command, *rest = arguments
-    if names_flow(command):
-        return command, rest
-    if command == "tag":
-        return _split_tag(rest)
-    if command not in _WITH_FLOW:
-        return None, list(arguments)
-    from rayflow.cli.options import launch_options, shared_options, value_options
-
-    flow, rest = take_flow(rest, {*value_options([*launch_options(), *shared_options()]), *_VALUED})
-    return flow, [command, *rest]
-
-
-def _split_tag(rest: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The same for `tag`, whose other arguments may look like a flow (`user:ann`): only the first, or the one after `add`, is looked at."""
-    from rayflow.cli.arguments import names_flow
-
-    for position in (0, 1):
-        if len(rest) > position and names_flow(rest[position]):
-            return rest[position], ["tag", *rest[:position], *rest[position + 1 :]]
-    return None, ["tag", *rest]
 
 
 def _exit_code(result: object) -> int:

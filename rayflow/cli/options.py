@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
+from rayflow.settings.table import EXECUTORS, MODES, TABLES
+
 ENV_PREFIX = "RAYFLOW"
-EXECUTORS = ("auto", "ray", "process", "inline")
 _ROOT_HELP = "Where runs are kept: a directory or any fsspec URL (s3://bucket/path). Default: the nearest .rayflow, here or above."
 _JSON_HELP = "Write JSON on stdout, for programs."
 
@@ -53,8 +54,23 @@ def shared_options() -> list[click.Option]:
         quiet_option("Only the run log and errors: no banner, no live view."),
         click.Option(["-v", "--verbose"], is_flag=True, help="Show tracebacks in full."),
         json_option("Events as JSON lines on stdout, for programs."),
+        click.Option(
+            ["--compat"],
+            type=click.Choice(MODES),
+            callback=_is_in_effect,
+            help="Of `rayflow COMMAND FLOW.py`: FLOW.py says `from metaflow import ...`, and gets rayflow.",
+        ),
         click.Option(["--pylint/--no-pylint"], default=True, help="Accepted for Metaflow's sake; flows are checked by rayflow alone."),
     ]
+
+
+def _is_in_effect(ctx: click.Context, option: click.Parameter, mode: str | None) -> str | None:
+    """The flow was imported before its options are read: by `rayflow`, in this mode; or by Python itself, which knows none."""
+    from rayflow.runtime.compat import active
+
+    if mode is not None and mode != active() and not ctx.resilient_parsing:
+        raise click.UsageError(f"--compat comes too late here: the flow is imported already. Use: rayflow run FLOW.py --compat {mode}", ctx)
+    return mode
 
 
 def config_options(flow_class: type) -> list[click.Option]:
@@ -105,7 +121,7 @@ def launch_options() -> list[click.Option]:
         ),
         click.Option(
             ["--tables"],
-            type=click.Choice(["arrow", "parquet"]),
+            type=click.Choice(TABLES),
             help="How tables are stored. Default: arrow (mapped, fastest) on a local root, parquet on a bucket.",
         ),
         click.Option(["--strict-resources"], is_flag=True, help="Refuse a step that needs more than this machine has."),

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rayflow.model.errors import UsageError
+from rayflow.settings.reading import StatedSettings, read_settings
+from rayflow.settings.table import DEFAULT_DECOSPECS, STATE_DIR
 
 if TYPE_CHECKING:
     from rayflow.flow.configs import ConfigSources
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.runtime.launch import Settings
-
-DECOSPECS_VARIABLE = "RAYFLOW_DEFAULT_DECOSPECS"
-STATE_VARIABLE = "RAYFLOW_STATE_DIR"
 
 
 @dataclass(frozen=True)
@@ -25,43 +25,57 @@ class Surroundings:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     cwd: str = field(default_factory=os.getcwd)
 
+    @cached_property
+    def stated(self) -> StatedSettings:
+        """What is stated for the program besides its arguments. UsageError for a file that cannot be read."""
+        return read_settings(self.environ, self.cwd)
+
     def root(self, explicit: str | None) -> str:
-        """Where runs are: `--root`, else RAYFLOW_ROOT, else the nearest `.rayflow` here or above."""
-        from rayflow.client.environ import find_root
+        """Where runs are: `--root`, else the setting ROOT, else the nearest `.rayflow` here or above."""
+        from rayflow.settings.here import find_root
 
         if explicit == "":
             raise UsageError("--root is empty. Give a directory or a URL, or leave it out.")
-        return find_root(self.environ, self.cwd, explicit)
+        return find_root(self.stated, explicit)
 
     @property
     def state_dir(self) -> str:
-        """Where the warm cluster of this user is noted: RAYFLOW_STATE_DIR, else `rayflow` where programs keep their state."""
+        """Where the warm cluster of this user is noted: the setting STATE_DIR, else `rayflow` where programs keep their state."""
         home = self.environ.get("HOME") or os.path.expanduser("~")
         own = self.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
-        return os.path.abspath(self.environ.get(STATE_VARIABLE) or os.path.join(own, "rayflow"))
+        return os.path.abspath(self.stated[STATE_DIR] or os.path.join(own, "rayflow"))
 
     @property
     def user(self) -> str:
         """Who runs this, as recorded with the run."""
-        from rayflow.client.environ import identity
+        from rayflow.settings.here import identity
 
-        return identity(self.environ)
+        return identity(self.stated)
 
     @property
     def default_decospecs(self) -> tuple[str, ...]:
-        return tuple(self.environ.get(DECOSPECS_VARIABLE, "").split())
+        return self.stated[DEFAULT_DECOSPECS] or ()
 
     def configs(self, flow_class: type[FlowSpec], sources: ConfigSources, known: Mapping[str, Any]) -> dict[str, Any]:
         """The values of a flow's Configs by attribute: as `known`, as the command line or the environment states them, or default."""
         from rayflow.flow.configs import resolved_configs
         from rayflow.flow.parameters import ParameterContext
 
-        return resolved_configs(flow_class, sources, self.environ, ParameterContext(flow_class.__name__, self.user), known)
+        return resolved_configs(flow_class, sources, self.stated, ParameterContext(flow_class.__name__, self.user), known)
+
+    def option_defaults(self, *commands: str) -> dict[str, Any]:
+        """What settings say of options, as click takes it: for a group, and for some of its commands."""
+        defaults = self.stated.option_defaults()
+        return {**defaults, **dict.fromkeys(commands, defaults)}
 
     def settings(self, options: Mapping[str, Any]) -> Settings:
         """The options of `run` or `resume`, by their names, as what the runtime takes."""
+        from rayflow.runtime.compat import active
         from rayflow.runtime.launch import Settings
 
+        # What is stated counts too where a Parameter has taken the option's name.
+        stated = {name: value() for name, value in self.stated.option_defaults().items() if name not in options}
+        options = {**options, **stated}
         return Settings(
             root=self.root(options.get("root")),
             executor=options.get("executor") or "auto",
@@ -82,4 +96,5 @@ class Surroundings:
             branch=options.get("branch"),
             is_production=bool(options.get("production")),
             triggers=tuple(options.get("trigger") or ()),
+            compat=active(),
         )

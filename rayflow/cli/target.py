@@ -12,6 +12,8 @@ from rayflow.cli.suggest import listed, nearest
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.model.errors import RayflowException, UsageError, UserError
 
+_COMPAT_HINT = " Write `from rayflow import ...` there, or say --compat metaflow."
+
 
 def load_flow(argument: str) -> type[FlowSpec]:
     """The flow class that the argument names. UsageError where there is no such file or class, UserError where it cannot be imported."""
@@ -40,6 +42,7 @@ def load_stored_flow(root_url: str, flow: str, run_id: str) -> type[FlowSpec]:
 
     from rayflow.catalog.run import read_run
     from rayflow.client.roots import root_at
+    from rayflow.runtime.compat import active, enter
     from rayflow.runtime.package import fetch_package
 
     store = root_at(root_url).store
@@ -49,6 +52,7 @@ def load_stored_flow(root_url: str, flow: str, run_id: str) -> type[FlowSpec]:
             f"Run {flow}/{run_id} has no stored code: it was started from a notebook. Continue it with the flow's file: "
             f"python FLOW.py resume --origin-run-id {run_id}"
         )
+    enter(record.facts.get("compat") or active())
     directory = fetch_package(store, flow, record.code, tempfile.mkdtemp(prefix="rayflow-code-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return load_flow(f"{os.path.join(directory, record.script)}:{flow}")
@@ -72,7 +76,8 @@ def _imported(argument: str, load: Any) -> ModuleType:
     except RayflowException:
         raise
     except Exception as error:  # importing a flow runs its user's code
-        raise UserError(f"{argument} could not be imported. {_told(error)}") from error
+        hint = _COMPAT_HINT if isinstance(error, ImportError) and error.name == "metaflow" else ""
+        raise UserError(f"{argument} could not be imported. {_told(error)}{hint}") from error
 
 
 def _told(error: Exception) -> str:
@@ -85,6 +90,10 @@ def _told(error: Exception) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith((ours, "<frozen"))]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
+
+
+def _bases(module: ModuleType) -> set[type]:
+    return {base for value in vars(module).values() if isinstance(value, type) for base in value.__mro__}
 
 
 def _flow_class(module: ModuleType, argument: str, class_name: str) -> type[FlowSpec]:
@@ -100,7 +109,8 @@ def _flow_class(module: ModuleType, argument: str, class_name: str) -> type[Flow
     bases = {base for flow in flows.values() for base in flow.__mro__[1:]}
     leaves = [flow for flow in flows.values() if flow not in bases]
     if not leaves:
-        raise UsageError(f"{argument} defines no flow: a class that derives from FlowSpec.")
+        hint = _COMPAT_HINT if any(base.__module__ == "metaflow.flowspec" for base in _bases(module)) else ""
+        raise UsageError(f"{argument} defines no flow: a class that derives from FlowSpec.{hint}")
     if len(leaves) > 1:
         names = listed(flow.__name__ for flow in leaves)
         raise UsageError(f"{argument} defines several flows: {names}. Name one: {argument}:{leaves[0].__name__}")

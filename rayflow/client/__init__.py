@@ -5,7 +5,7 @@ What it is, from the bottom up:
 
 * `lineage` - the one rule of which task's row holds the artifact that a task sees; `reader` - rows and values from where they lie.
   These two are what running tasks use: no clock, no cache beyond a few open packs.
-* `roots` - roots and runs that this process has open; `session` - which root and namespace it looks at; `environ` - the rule for both.
+* `roots` - roots and runs that this process has open; `session` - which root and namespace it looks at.
 * `attempts` - which record stands for a task (committed, failed, under way) and what it sees; `bookkeeping` - artifacts which
   Metaflow stores with each task (`_foreach_stack`, `_success` ...) and which are computed here when somebody reads them;
   `facts` - the same for its metadata; `logs` - what it printed; `following` - the same as it arrives; `descent` - where it led;
@@ -29,7 +29,6 @@ Importing this loads no pyarrow, NumPy, ray or fsspec; reading an artifact of a 
 
 from rayflow.client.base import RayflowObject
 from rayflow.client.data import DataArtifact, TaskData
-from rayflow.client.environ import find_root, identity, user_name
 from rayflow.client.facts import Metadata
 from rayflow.client.flows import Flow, Rayflow
 from rayflow.client.lineage import Lineage
@@ -38,8 +37,17 @@ from rayflow.client.objects import open_pathspec
 from rayflow.client.package import RayflowCode
 from rayflow.client.reader import StoreReader
 from rayflow.client.runs import Run, Step
-from rayflow.client.session import default_metadata, default_namespace, get_metadata, get_namespace, metadata, namespace
+from rayflow.client.session import (
+    default_metadata,
+    default_namespace,
+    get_metadata,
+    get_namespace,
+    inspect_spin,
+    metadata,
+    namespace,
+)
 from rayflow.client.tasks import Task
+from rayflow.settings.here import find_root, identity, user_name
 
 __all__ = [
     "DataArtifact",
@@ -63,6 +71,7 @@ __all__ = [
     "get_metadata",
     "get_namespace",
     "identity",
+    "inspect_spin",
     "locate",
     "metadata",
     "namespace",

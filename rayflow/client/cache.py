@@ -4,7 +4,7 @@ What is kept never changes under its key: packs, whose names are random, and blo
 again, nothing goes stale, and runs of two endpoints may share a bucket's name. Kept are ranges, as they were read. A file is the digest
 of the rest (blake2b, 32 bytes), and the rest: what a disk damaged is fetched again. The files that were not used for longest go first.
 
-`RAYFLOW_CACHE` says where (`off`: nowhere), `RAYFLOW_CACHE_GB` how much. A cache that cannot be written to is no error.
+The setting CACHE says where (`off`: nowhere), CACHE_GB how much. A cache that cannot be written to is no error.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from rayflow.model.entry import Entry
-from rayflow.model.errors import UsageError
 from rayflow.model.ports import Store
+from rayflow.settings.reading import StatedSettings
+from rayflow.settings.table import CACHE, CACHE_GB
 
-CACHE_VARIABLE = "RAYFLOW_CACHE"
-LIMIT_VARIABLE = "RAYFLOW_CACHE_GB"
 DEFAULT_GB = 10.0
 
 _SHELF, _FILE = re.compile("[0-9a-f]{2}"), re.compile(r"[0-9a-f]{30}(\.[0-9a-f]{16}\.tmp)?")
@@ -36,18 +35,15 @@ _LEFT_SHARE = 0.8
 _TOUCH_EVERY_S = 3600.0
 
 
-def cached(store: Store, environ: Mapping[str, str]) -> Store:
-    """The store, its values kept as `environ` says; a local store is given back as it is. UsageError for a limit that is no number."""
-    place = environ.get(CACHE_VARIABLE) or os.path.join(_home_of_caches(environ), "rayflow")
-    if store.local_path("rayflow.json") is not None or place.lower() == "off":
+def cached(store: Store, settings: StatedSettings) -> Store:
+    """The store, its values kept as the settings say; a local store is given back as it is. UsageError for a limit that is no number."""
+    if store.local_path("rayflow.json") is not None:
         return store
-    try:
-        limit_gb = float(environ.get(LIMIT_VARIABLE) or DEFAULT_GB)
-    except ValueError:
-        limit_gb = -1.0
-    if not 0 <= limit_gb < float("inf"):
-        raise UsageError(f"{LIMIT_VARIABLE} is {environ[LIMIT_VARIABLE]!r}. Give a number of gigabytes, such as {DEFAULT_GB:g}.")
-    return CachedStore(store, _cache_at(os.path.abspath(os.path.expanduser(place)), int(limit_gb * 1e9)))
+    place = settings[CACHE] or os.path.join(_home_of_caches(settings.environ), "rayflow")
+    if place.lower() == "off":
+        return store
+    limit_gb = settings[CACHE_GB]
+    return CachedStore(store, _cache_at(os.path.abspath(place), int((DEFAULT_GB if limit_gb is None else limit_gb) * 1e9)))
 
 
 def _home_of_caches(environ: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ from rayflow.client.tags import FlowTags
 from rayflow.model.errors import StoreMissing
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
+from rayflow.settings.reading import read_settings
 from rayflow.store import open_root, open_store
 
 ITEMS = "_foreach_items"
@@ -58,7 +59,7 @@ class RunHandle:
 
     @cached_property
     def reader(self) -> StoreReader:
-        return StoreReader(cached(self.store, os.environ), self.layout.flow, self.layout.run)
+        return StoreReader(cached(self.store, read_settings(os.environ, os.getcwd())), self.layout.flow, self.layout.run)
 
     @property
     def opened(self) -> OpenedRun:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from rayflow.client.environ import ROOT_NAME, find_root, identity
 from rayflow.client.roots import Root, root_at
 from rayflow.flow.current import current
 from rayflow.model.errors import UserError
 from rayflow.model.layout import FORMAT_FILE
+from rayflow.settings.here import ROOT_NAME, find_root, identity
+from rayflow.settings.reading import StatedSettings, read_settings
 
 _LOCAL = "local@"
 
@@ -49,7 +50,7 @@ def get_namespace() -> str | None:
     session = _session()
     if session.is_namespace_set:
         return session.namespace
-    return current.namespace if current.is_running_flow else f"user:{identity(os.environ)}"
+    return current.namespace if current.is_running_flow else f"user:{identity(settings_here())}"
 
 
 def default_namespace() -> str:
@@ -76,14 +77,32 @@ def get_metadata() -> str:
 
 
 def default_metadata() -> str:
-    """Back to the root that `RAYFLOW_ROOT` or the working directory tells. Returns what `get_metadata` returns."""
+    """Back to the root that the setting ROOT or the working directory tells. Returns what `get_metadata` returns."""
     _session().root_url = None
     return get_metadata()
 
 
+def inspect_spin(directory: str = ".") -> str:
+    """Looks at what `spin --persist` kept in a directory: `Flow`, `Run` and the rest find spins there. Returns what `get_metadata` returns.
+    UserError where there are none; `default_metadata` goes back."""
+    from rayflow.settings.here import SPIN_ROOT
+
+    path = os.path.abspath(os.path.expanduser(directory))
+    root = path if os.path.basename(path) == SPIN_ROOT else os.path.join(path, SPIN_ROOT)
+    if not os.path.isdir(root):
+        raise UserError(f"There are no spins in {path}. Spin a step there with --persist first.")
+    _session().root_url = root
+    return get_metadata()
+
+
+def settings_here() -> StatedSettings:
+    """What is stated for this process, where it is now."""
+    return read_settings(os.environ, os.getcwd())
+
+
 def current_root_url() -> str:
     """The URL or absolute path of the root that is looked at."""
-    return _session().root_url or find_root(os.environ, os.getcwd())
+    return _session().root_url or find_root(settings_here())
 
 
 def current_root() -> Root:

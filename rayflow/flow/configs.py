@@ -13,9 +13,9 @@ from rayflow.flow.deferred import Deferred
 from rayflow.flow.members import member_of, names_in_order
 from rayflow.flow.parameters import ParameterContext
 from rayflow.model.errors import UsageError, UserError
+from rayflow.settings.reading import StatedSettings
+from rayflow.settings.table import FLOW_CONFIG, FLOW_CONFIG_VALUE
 
-FILES_VARIABLE = "RAYFLOW_FLOW_CONFIG"
-VALUES_VARIABLE = "RAYFLOW_FLOW_CONFIG_VALUE"
 _BUNDLED = ("yaml_parser", "requirements_txt_parser", "pyproject_toml_parser", "conda_environment_yml_parser")
 
 
@@ -88,15 +88,15 @@ def configs_of(flow_class: type) -> dict[str, ConfigSpec]:
 
 
 def resolved_configs(
-    flow_class: type, sources: ConfigSources, environ: Mapping[str, str], context: ParameterContext, known: Mapping[str, Any]
+    flow_class: type, sources: ConfigSources, settings: StatedSettings, context: ParameterContext, known: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The value of each Config by attribute name: as `known` has it (a resume knows those of its origin), as `sources` state it, as
-    `RAYFLOW_FLOW_CONFIG` and `RAYFLOW_FLOW_CONFIG_VALUE` do, or its default. `UsageError` (exit 2) tells all that is wrong, at once."""
+    the settings FLOW_CONFIG and FLOW_CONFIG_VALUE do, or its default. `UsageError` (exit 2) tells all that is wrong, at once."""
     specs = configs_of(flow_class)
     names = {spec.key: spec.name for spec in specs.values()}
     _check_stated(names, sources)
-    files, values = _stated_by(environ, FILES_VARIABLE), _stated_by(environ, VALUES_VARIABLE)
-    stated_files, stated_values = ({_key(name): given for name, given in each.items()} for each in (sources.files, sources.values))
+    stated = (settings[FLOW_CONFIG] or {}, settings[FLOW_CONFIG_VALUE] or {}, sources.files, sources.values)
+    files, values, stated_files, stated_values = ({_key(name): given for name, given in each.items()} for each in stated)
     files = {**{key: path for key, path in files.items() if key not in stated_values}, **stated_files}
     values = {**{key: value for key, value in values.items() if key not in stated_files}, **stated_values}
     problems: list[str] = []
@@ -132,19 +132,6 @@ def _check_stated(names: Mapping[str, str], sources: ConfigSources) -> None:
             + ", ".join(f"'{names[key]}'" for key in twice)
             + "."
         )
-
-
-def _stated_by(environ: Mapping[str, str], variable: str) -> dict[str, Any]:
-    text = environ.get(variable)
-    if not text:
-        return {}
-    try:
-        stated = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{variable} is not valid JSON: {error}. Write an object of the configs' names.") from error
-    if not isinstance(stated, dict):
-        raise UsageError(f"{variable} is no JSON object of the configs' names.")
-    return {_key(name): given for name, given in stated.items()}
 
 
 def _value(spec: ConfigSpec, files: Mapping[str, Any], values: Mapping[str, Any], context: ParameterContext) -> Any:

@@ -22,6 +22,7 @@ from rayflow.flow.parameters import Parameter, ParameterContext
 from rayflow.flow.step import mark_of
 from rayflow.model.graph import Graph
 from rayflow.model.spec import StepDecorator, StepSpec
+from rayflow.settings.reading import StatedSettings
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def define(flow_class: type[FlowSpec], decospecs: Sequence[str] = (), configs: M
     graph = flow_class._graph  # pyright: ignore[reportPrivateUsage] - the flow's own layer
     marks = {name: mark_of(function) for name, function in step_functions(flow_class).items()}
     if configs is None:
-        configs = resolved_configs(flow_class, ConfigSources(), {}, ParameterContext(flow_class.__name__, ""), {})
+        configs = resolved_configs(flow_class, ConfigSources(), StatedSettings(), ParameterContext(flow_class.__name__, ""), {})
     names = namespace_of(flow_class, configs)
     draft = Draft(
         flow_class=flow_class,

@@ -59,6 +59,7 @@ class JSONTypeClass:
 
 
 JSONType = JSONTypeClass()
+"""`Parameter("x", type=JSONType)`: given as JSON text, or by a program as the value itself."""
 
 
 class Parameter:

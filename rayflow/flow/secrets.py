@@ -1,6 +1,6 @@
 """`@secrets`: values that a step finds in its environment, fetched where and when the step runs. None of them is recorded.
 
-A source is `"type.id"`, `"id"` (of the type that `RAYFLOW_DEFAULT_SECRETS_BACKEND_TYPE` names), or a mapping with `type`, `id`, `options`
+A source is `"type.id"`, `"id"` (of the type that the setting DEFAULT_SECRETS_BACKEND_TYPE names), or a mapping with `type`, `id`, `options`
 and `role`. Types: `inline` (`options={"env_vars": {...}}`, for tests), `aws-secrets-manager`, `gcp-secret-manager`, `az-key-vault`.
 """
 
@@ -18,8 +18,9 @@ from rayflow.flow.userdecorators import UserStepDecorator, known_as
 from rayflow.model.errors import InvalidDecoratorAttribute, UserError
 from rayflow.model.graph import Node
 from rayflow.model.spec import StepDecorator, StepSpec, Wrapper
+from rayflow.settings.reading import read_settings
+from rayflow.settings.table import DEFAULT_SECRETS_BACKEND_TYPE as _DEFAULT_TYPE
 
-DEFAULT_TYPE_VARIABLE = "RAYFLOW_DEFAULT_SECRETS_BACKEND_TYPE"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -41,7 +42,7 @@ class SecretSource:
             raise UserError(f"@secrets: {source!r} is no source. Write 'type.id', 'id', or a mapping with type, id, options and role.")
         kind, options, own_role = source.get("type", default_type), source.get("options") or {}, source.get("role", role)
         if not kind:
-            raise UserError(f"@secrets: {source.get('id')!r} says no type, and {DEFAULT_TYPE_VARIABLE} is not set. Write 'type.id'.")
+            raise UserError(f"@secrets: {source.get('id')!r} says no type, and {_DEFAULT_TYPE.variable} is not set. Write 'type.id'.")
         if kind not in _BACKENDS:
             listed = ", ".join(name for name in _BACKENDS if name != "inline")
             raise UserError(f"@secrets: there is no type {kind!r}. The types available: {listed}.")
@@ -52,7 +53,7 @@ class SecretSource:
 
 def get_secret(source: Any, role: str | None = None) -> dict[str, str]:
     """The values of one source, by the names of environment variables. `UserError` where they cannot be had."""
-    found = SecretSource.of(source, role, os.environ.get(DEFAULT_TYPE_VARIABLE))
+    found = SecretSource.of(source, role, read_settings(os.environ, os.getcwd())[_DEFAULT_TYPE])
     try:
         values = _BACKENDS[found.type](found)
     except UserError:

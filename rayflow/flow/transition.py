@@ -58,7 +58,7 @@ def decide(flow: Any, targets: tuple[Any, ...], options: Mapping[str, Any], prev
     names = tuple(_step_name(flow, target) for target in targets)
     if "foreach" in options:
         return _foreach(flow, names, options["foreach"])
-    if options.get("num_parallel") is not None:
+    if "num_parallel" in options:
         return _gang(flow, names, options["num_parallel"])
     transition = Transition(names)
     if len(names) == 1:
@@ -169,8 +169,10 @@ def _gang(flow: Any, names: tuple[str, ...], size: Any) -> Transition:
     try:
         count = int(size)
     except (TypeError, ValueError):
-        _refuse(flow, f"has num_parallel={_shown(size)}. Give the number of nodes.")
-    return Transition(names) if count < 1 else Transition(names, count=count, num_parallel=count)
+        count = 0
+    if count < 1:
+        _refuse(flow, f"has num_parallel={_shown(size)}. Give the number of nodes, from 1 on.")
+    return Transition(names, count=count, num_parallel=count)
 
 
 def _shown(value: object, limit: int = 80) -> str:

@@ -25,6 +25,9 @@ class RayflowException(Exception):
     """The root. `headline` opens the printed error; `file` and `line` say where, when that is known."""
 
     headline = "Flow failed"
+    message: str = ""
+    line_no: int | None = None
+    source_file: str | None = None
 
     def __init__(self, message: str = "", line: int | None = None, file: str | None = None) -> None:
         super().__init__(message)
@@ -35,10 +38,19 @@ class RayflowException(Exception):
     def __str__(self) -> str:
         where = f"in file {self.source_file} " if self.source_file else ""
         where += f"on line {self.line_no}" if self.line_no is not None else ""
-        return f"{self.message} ({where.strip()})" if where else self.message
+        message = self.message or super().__str__()  # of a class derived from ours whose __init__ does not call this one
+        return f"{message} ({where.strip()})" if where else message
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, dict(self.__dict__)))
+
+
+def block(error: RayflowException) -> str:
+    """The error as it is printed: headline and place, then the message, indented, and an empty line."""
+    where = f" in file {error.source_file}" if error.source_file else ""
+    where += f" on line {error.line_no}" if error.line_no is not None else ""
+    lines = (error.message or str(error)).split("\n")
+    return f"    {error.headline}{where}:\n" + "".join(f"    {line}\n" for line in lines) + "\n"
 
 
 def _rebuild(cls: type[RayflowException], args: tuple[object, ...], state: dict[str, object]) -> RayflowException:

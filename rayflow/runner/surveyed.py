@@ -12,6 +12,9 @@ from functools import partial
 from typing import Any
 
 from rayflow.cli.keywords import Keyword, command_words, config_words
+from rayflow.runtime.compat import active
+from rayflow.settings.reading import read_settings
+from rayflow.settings.table import COMPAT
 
 _OF_METAFLOW = ("metadata", "datastore", "environment", "event_logger", "monitor")
 _NOTHING_SPECIAL = ("local", "nullSidecarLogger", "nullSidecarMonitor", "debugLogger", "debugMonitor")
@@ -35,7 +38,13 @@ class CommandLine:
         RuntimeError where the flow cannot say which it takes."""
         keywords = self._asked()
         top = command_words(keywords[""], translated(self.top_options))
-        return [sys.executable, self.flow_file, *top, name, *command_words(keywords[name], given)]
+        return [*self._program(), *top, name, *command_words(keywords[name], given)]
+
+    def _program(self) -> list[str]:
+        """What performs the file's commands: Python, but for a flow that is to be loaded in a mode."""
+        settings = read_settings(self.env, self.cwd or os.getcwd())
+        mode = self.top_options.get("compat") or active() or settings[COMPAT]
+        return [sys.executable, "-m", "rayflow", "--compat", mode, self.flow_file] if mode else [sys.executable, self.flow_file]
 
     def _asked(self) -> dict[str, list[Keyword]]:
         path = os.path.join(self.cwd or "", self.flow_file)
@@ -46,7 +55,7 @@ class CommandLine:
         return self._keywords
 
     def _ask(self) -> dict[str, list[Keyword]]:
-        command = [sys.executable, self.flow_file, *config_words(self.top_options), "output-options"]
+        command = [*self._program(), *config_words(self.top_options), "output-options"]
         env = {**self.env, "RAYFLOW_QUIET": "true"}
         asked = partial(subprocess.run, env=env, cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         try:
@@ -65,7 +74,7 @@ class CommandLine:
 def translated(top_options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that programs for Metaflow give, as those of rayflow: where data and metadata are is one root. ValueError for a choice
     that does not exist here."""
-    found = {name: value for name, value in top_options.items() if name not in _OF_METAFLOW and name != "datastore_root"}
+    found = {name: value for name, value in top_options.items() if name not in (*_OF_METAFLOW, "datastore_root", "compat")}
     if top_options.get("datastore_root") is not None:
         found.setdefault("root", top_options["datastore_root"])
     for name in _OF_METAFLOW:

@@ -3,7 +3,8 @@
 * `launch` - `run_flow` and `resume_flow`. `continuing` knows whom a run belongs to (seals, claims), `driving` performs it and records
   its end, `assembly` puts the parts together.
 * `conductor` - the loop: commands of the scheduler out, reports in, commits, events back. `crew` chooses the executor of a batch,
-  `committer` makes group commits, `holding` keeps what is to be said after another commit, `narrator` tells the user, `tails` follows
+  `committer` makes group commits, `holding` keeps what is to be said after another commit, `gangs` makes what nodes say into what their
+  gang says, `narrator` tells the user, `tails` follows
   output, `obituary` reads what the dead wrote.
 * `worker` - performs a batch, in whatever process: `session` is what the process keeps, `shared` what it is sent, `loading` how the flow
   file is imported, `cells` where code was written that has no file, `bind` a task's link to `self`, `capture` its output,

@@ -53,7 +53,7 @@ def assemble(
     is_inline = settings.executor == "inline"
     if store.url.startswith("memory://") and not is_inline:
         raise UsageError("A memory:// root lives in one process: use it with --executor inline, or give a directory as --root.")
-    source = source_of(definition, record.code)
+    source = source_of(definition, record.code, record.facts.get("compat"))
     if is_inline:
         register_inline(source, definition.flow_class)
     calls_ray = _calls_ray_itself(settings)  # asked before our own executor imports it
@@ -160,8 +160,8 @@ def _crew(
     )
 
 
-def source_of(definition: FlowDefinition, code: str | None) -> FlowSource:
-    """Where workers find the flow class."""
+def source_of(definition: FlowDefinition, code: str | None, compat: str | None = None) -> FlowSource:
+    """Where workers find the flow class, and in which mode they load it."""
     flow_class = definition.flow_class
     path, name = definition.script_path, flow_class.__qualname__
     search = tuple(dict.fromkeys([os.path.dirname(path), *_own_sys_path()])) if path else _own_sys_path()
@@ -169,11 +169,11 @@ def source_of(definition: FlowDefinition, code: str | None) -> FlowSource:
         import cloudpickle
 
         content = cloudpickle.dumps(flow_class)
-        return FlowSource(name, flow_class.__module__, sys_path=search, pickled=content, cells=cells_of(flow_class))
+        return FlowSource(name, flow_class.__module__, sys_path=search, pickled=content, cells=cells_of(flow_class), compat=compat)
     module = flow_class.__module__
     if module == "__main__":
         module = module_name_of(path)
-    return FlowSource(name, module, path, file_digest(path), search, code)
+    return FlowSource(name, module, path, file_digest(path), search, code, compat=compat)
 
 
 def _own_sys_path() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import sysconfig
 import traceback
 from types import TracebackType
 
-from rayflow.model.errors import ArtifactUnserializable, InvalidNextException, TimeoutException
+from rayflow.model.errors import ArtifactUnserializable, InvalidNextException, RayflowException, TimeoutException, block
 from rayflow.model.records import Failure, FailureKind, UserFrame
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -81,5 +81,16 @@ def is_users(file: str) -> bool:
 
 
 def describe(error: BaseException) -> None:
-    """Writes the traceback to the task's stderr, where its user will look."""
-    print(traceback_of(error), file=sys.stderr, end="", flush=True)  # noqa: T201 - this is the task's own output
+    """Writes to the task's stderr, where its user will look: of an error of ours what it says, of any other its traceback."""
+    text = _said(error) if isinstance(error, RayflowException) else traceback_of(error)
+    print(text, file=sys.stderr, end="", flush=True)  # noqa: T201 - this is the task's own output
+
+
+def _said(error: RayflowException) -> str:
+    """Headline and message: our frames mean nothing to the user. Theirs are shown unless the error itself knows the line."""
+    try:
+        text = block(error).rstrip("\n") + "\n"
+    except Exception:  # noqa: BLE001 - a class that users derived from ours may do anything
+        return traceback_of(error)
+    frames = user_frames(error.__traceback__) if error.line_no is None else ()
+    return text + "".join(f'      File "{each.file}", line {each.line}, in {each.function}\n        {each.source}\n' for each in frames)

@@ -16,6 +16,7 @@ from typing import Any
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UserError
 from rayflow.model.records import Outcome
+from rayflow.runtime.compat import active, enter
 from rayflow.runtime.notices import Reporter, Warned
 
 
@@ -55,7 +56,7 @@ def _performed(function: Callable[..., Any], root: str, pathspec: str) -> int:
     """The exit code of the process that called the function."""
     import cloudpickle
 
-    call = pickle.dumps((sys.path, cloudpickle.dumps(function), root, pathspec))
+    call = pickle.dumps((sys.path, active(), cloudpickle.dumps(function), root, pathspec))
     sys.stdout.flush()
     # Where stdout is for programs it is redirected in this process, and so it is in that one.
     out = sys.stdout if hasattr(sys.stdout, "fileno") and sys.stdout is not sys.__stdout__ else None
@@ -63,7 +64,8 @@ def _performed(function: Callable[..., Any], root: str, pathspec: str) -> int:
 
 
 def _main() -> None:
-    sys.path[:], function, root, pathspec = pickle.load(sys.stdin.buffer)
+    sys.path[:], compat, function, root, pathspec = pickle.load(sys.stdin.buffer)
+    enter(compat)
     hook = pickle.loads(function)
     if "run" not in inspect.signature(hook).parameters:
         hook()

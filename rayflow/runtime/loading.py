@@ -12,6 +12,7 @@ from typing import Any
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.model.errors import UserError
 from rayflow.runtime.cells import put_back
+from rayflow.runtime.compat import enter
 from rayflow.runtime.shared import FlowSource
 
 _inline: dict[FlowSource, type[FlowSpec]] = {}
@@ -30,7 +31,9 @@ def register_inline(source: FlowSource, flow_class: type[FlowSpec]) -> None:
 
 
 def load_flow(source: FlowSource, fetch_package: Callable[[str], str]) -> type[FlowSpec]:
-    """The flow class. `fetch_package(code digest)` extracts the run's code package and returns the flow file's directory."""
+    """The flow class. `fetch_package(code digest)` extracts the run's code package and returns the flow file's directory.
+    This process is then in the mode of the flow (see `compat`)."""
+    enter(source.compat)
     known = _inline.get(source) or _loaded.get(source)
     if known is None:
         known = _loaded[source] = _import(source, fetch_package)

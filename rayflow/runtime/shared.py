@@ -17,7 +17,8 @@ class FlowSource:
     """Where a worker finds the flow class: `class_name` in the file `path`, imported as module `module` with `sys_path` in front.
 
     A worker on another machine, or one that finds the file changed (`digest`, hex BLAKE3), takes the code package `code` instead. A class
-    without a file (a notebook's) travels as `pickled`, and `cells` say where its code was written.
+    without a file (a notebook's) travels as `pickled`, and `cells` say where its code was written. `compat` is the mode of
+    `rayflow.runtime.compat` that it is loaded in.
     """
 
     class_name: str
@@ -28,6 +29,7 @@ class FlowSource:
     code: str | None = None
     pickled: bytes | None = None
     cells: tuple[Cell, ...] = ()
+    compat: str | None = None
 
 
 @dataclass(frozen=True)

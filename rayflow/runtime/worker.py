@@ -17,7 +17,6 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from rayflow.client.environ import ROOT_VARIABLE
 from rayflow.engine.retry import Catch, RetryNow, after_failure
 from rayflow.executors.progress import IDLE
 from rayflow.flow.binding import instance_of, read_only_names
@@ -39,6 +38,7 @@ from rayflow.runtime.session import Session, lineage_of, session_of, shared_of
 from rayflow.runtime.shared import Assignment, Shared
 from rayflow.runtime.stage import Attempt, Stage
 from rayflow.runtime.surroundings import Surroundings
+from rayflow.settings.here import ROOT_VARIABLE
 from rayflow.store.codecs import Encoded
 
 FLUSH_S, LONGEST_FLUSH_S = 0.08, 0.4

@@ -25,7 +25,8 @@ class Script:
     """What a batch does: an act per index (others do nothing), and where the progress word lies.
 
     Acts: "sleep S" (gives the GIL back), "stuck" (never returns, holding the GIL), "getenv NAME", "shared", "append PATH" (for a
-    minute, every 20 ms), "fork" (leaves a child behind), and the `DEATHS`. What an act found out is in its row's `node`.
+    minute, every 20 ms), "meet N DIRECTORY" (until N tasks are there, at most a minute; how many came), "fork" (leaves a child behind), and
+    the `DEATHS`. What an act found out is in its row's `node`.
     """
 
     progress_dir: str
@@ -69,6 +70,8 @@ def _act(act: str, shared: bytes) -> str:
             return shared.decode()
         case "append":
             _append(rest)
+        case "meet":
+            return _meet(*rest.split(" ", 1))
         case "fork":
             return str(_fork())
         case "os._exit(0)":
@@ -89,6 +92,16 @@ def _append(path: str) -> None:
         with open(path, "ab") as file:
             file.write(b".")
         time.sleep(0.02)
+
+
+def _meet(count: str, directory: str) -> str:
+    """How many have come when all are there, or a minute is over."""
+    with open(f"{directory}/here-{os.getpid()}", "wb"):
+        pass
+    deadline = time.monotonic() + 60
+    while (here := sum(name.startswith("here-") for name in os.listdir(directory))) < int(count) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return str(here)
 
 
 def _fork() -> int:

@@ -21,7 +21,7 @@ import pytest
 
 from rayflow.model.commands import Batch
 from rayflow.model.indexes import IndexSet
-from rayflow.model.ports import Executor, Work
+from rayflow.model.ports import Executor, Seat, Work
 from rayflow.model.records import Row
 from rayflow.model.reports import BatchOver, BatchStarted, Report, RowsDone, WorkerDied
 from rayflow.model.spec import Resources
@@ -78,6 +78,39 @@ class ExecutorContract:
         reports = stage.executor.poll(0.05)
 
         assert (list(reports), time.monotonic() - begun < 1.0) == ([], True)
+
+    def test_the_nodes_of_a_gang_run_at_the_same_time_beside_others(self, stage: Stage) -> None:
+        stage.needs_a_crowd()
+        stage.submit(1, range(1), {0: "sleep 0.1"})
+        meet = f"meet 5 {stage.directory}"
+
+        stage.submit_gang(7, 5, meet)
+        stage.submit(2, range(1))
+        met = [rows_of(stage.until_over(-node))[0].node for node in range(1, 6)]
+
+        assert (met, indices_of(stage.until_over(1)), indices_of(stage.until_over(2))) == (["5"] * 5, [0], [0])
+
+    def test_gangs_that_wait_for_each_other_all_run(self, stage: Stage) -> None:
+        stage.needs_a_crowd()
+        for gang in range(3):
+            stage.submit_gang(10 + gang, 3, "sleep 0.05", first=10 * gang + 1)
+
+        heard = [stage.until_over(-(10 * gang + node)) for gang in range(3) for node in range(1, 4)]
+
+        assert [indices_of(reports) for reports in heard] == [[0], [1], [2]] * 3
+
+    def test_a_gang_that_is_cancelled_ends_whether_it_began_or_not(self, stage: Stage) -> None:
+        stage.needs_a_crowd()
+        for gang in range(3):
+            stage.submit_gang(10 + gang, 3, "sleep 30", first=10 * gang + 1)
+        nodes = [-(10 * gang + node) for gang in range(3) for node in range(1, 4)]
+
+        for node in nodes:
+            stage.executor.cancel(node, is_hard=True)
+        ends = {type(stage.until_over(node)[-1]) for node in nodes}
+        stage.submit(2, range(1))
+
+        assert ends <= {BatchOver, WorkerDied} and indices_of(stage.until_over(2)) == [0]
 
     def test_a_soft_cancel_ends_the_batch_after_the_task_in_progress(self, stage: Stage) -> None:
         stage.submit(1, range(200), dict.fromkeys(range(200), "sleep 0.05"))
@@ -230,12 +263,17 @@ class Stage:
     def __init__(self, executor: Executor, directory: str) -> None:
         self.executor = executor
         self.heard: dict[int, list[Report]] = {}
-        self._directory = directory
+        self.directory = directory
 
     def needs_killing(self) -> None:
         """Skips what an executor cannot survive."""
         if not self.executor.capabilities.can_kill:
             pytest.skip("the death of a task is its own")
+
+    def needs_a_crowd(self) -> None:
+        """Skips what an executor cannot do that performs one batch after another."""
+        if not self.executor.capabilities.can_fan_out:
+            pytest.skip("it performs one batch after another")
 
     def submit(
         self,
@@ -249,9 +287,18 @@ class Stage:
         is_isolated: bool = False,
     ) -> None:
         batch = Batch(batch_id, "train", IndexSet.of(indices), attempts=attempts or {})
-        payload = pickle.dumps(Script(self._directory, acts or {}))
+        payload = pickle.dumps(Script(self.directory, acts or {}))
         self.heard[batch_id] = []
         self.executor.submit(Work(batch, payload, shared, shared.decode(), "train", environment=environment or {}, is_isolated=is_isolated))
+
+    def submit_gang(self, gang: int, size: int, act: str, first: int = 1) -> None:
+        """Submits a gang of so many nodes, which do this; their batches have the ids -`first` and below."""
+        for node in range(size):
+            batch = Batch(-(first + node), "train", IndexSet.single(node), is_gang=True)
+            payload = pickle.dumps(Script(self.directory, {node: act}))
+            self.heard[batch.id] = []
+            needs, seat = Resources(cpus=0.1), Seat(gang, size)
+            self.executor.submit(Work(batch, payload, b"shared", "shared", "train", needs, seat=seat))
 
     def until_over(self, batch_id: int) -> list[Report]:
         """All reports of the batch, which must come to an end."""

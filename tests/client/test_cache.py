@@ -7,6 +7,7 @@ import pytest
 
 from rayflow.client.cache import Cache, CachedStore, cached
 from rayflow.model.errors import UsageError
+from rayflow.settings import read_settings
 from rayflow.store.local import LocalStore
 from rayflow.store.remote import RemoteStore
 
@@ -118,17 +119,17 @@ def test_many_threads_share_it(bucket, tmp_path):
 
 def test_the_environment_says_where_and_how_much(bucket, tmp_path):
     def made(**environ):
-        return cached(bucket, {"HOME": "/home/ada", **environ})
+        return cached(bucket, read_settings({"HOME": "/home/ada", **environ}, "/"))
 
     assert made(RAYFLOW_CACHE="off") is bucket
     assert (made()._cache.directory, made()._cache.limit_nbytes) == ("/home/ada/.cache/rayflow", 10 * 10**9)
     assert made(XDG_CACHE_HOME="/scratch")._cache.directory == "/scratch/rayflow"
     assert made(RAYFLOW_CACHE="/mine", RAYFLOW_CACHE_GB="0.5")._cache.limit_nbytes == 5 * 10**8
     local = LocalStore(str(tmp_path))
-    assert cached(local, {"RAYFLOW_CACHE": "/mine"}) is local
+    assert cached(local, read_settings({"RAYFLOW_CACHE": "/mine"}, "/")) is local
 
 
 @pytest.mark.parametrize("limit", ["many", "-1", "nan", "inf"])
 def test_a_limit_that_is_none_is_refused(bucket, limit):
     with pytest.raises(UsageError, match=r"RAYFLOW_CACHE_GB is '.*'. Give a number of gigabytes, such as 10\."):
-        cached(bucket, {"RAYFLOW_CACHE_GB": limit})
+        cached(bucket, read_settings({"RAYFLOW_CACHE_GB": limit}, "/"))

@@ -25,6 +25,7 @@ from rayflow.flow.configs import ConfigSources, resolved_configs
 from rayflow.flow.definition import define
 from rayflow.flow.parameters import ParameterContext
 from rayflow.model.errors import InvalidDecoratorAttribute, UsageError, UserError
+from rayflow.settings import read_settings
 
 CONTENT = {"name": "n", "depth": 2, "needs": {"cpu": 3, "gpu": 1}, "parts": [{"a": 1}, (2, {"b": 3})], "some-key": "dashed"}
 
@@ -55,7 +56,7 @@ class Configured(FlowSpec):
 
 def values(flow_class=Configured, *, files=None, stated=None, environ=None, known=None):
     sources = ConfigSources(files or {}, stated or {})
-    return resolved_configs(flow_class, sources, environ or {}, ParameterContext("F", "ada"), known or {})
+    return resolved_configs(flow_class, sources, read_settings(environ or {}, "/"), ParameterContext("F", "ada"), known or {})
 
 
 def test_decorators_and_parameters_have_what_the_configs_say():
@@ -106,8 +107,8 @@ def test_what_is_stated_comes_first_then_the_environment_then_the_default(tmp_pa
         ({"stated": {"my-cfg": "[1]"}}, "'my-cfg' is no mapping but a list"),
         ({"files": {"other": "x"}}, r"Invalid value for '--config': there is no config 'other' \(choose from my-cfg, nothing, text\)"),
         ({"files": {"my-cfg": "x"}, "stated": {"my_cfg": "{}"}}, "Cannot provide both a value and a file .* for 'my-cfg'"),
-        ({"environ": {"RAYFLOW_FLOW_CONFIG": "{"}}, "RAYFLOW_FLOW_CONFIG is not valid JSON"),
-        ({"environ": {"RAYFLOW_FLOW_CONFIG_VALUE": "[]"}}, "RAYFLOW_FLOW_CONFIG_VALUE is no JSON object"),
+        ({"environ": {"RAYFLOW_FLOW_CONFIG": "{"}}, "RAYFLOW_FLOW_CONFIG is '{'. It is not valid JSON: .* Give JSON such as"),
+        ({"environ": {"RAYFLOW_FLOW_CONFIG_VALUE": "[]"}}, "RAYFLOW_FLOW_CONFIG_VALUE is '\\[\\]'. Give JSON such as"),
     ],
 )
 def test_what_is_wrong_with_a_config_is_a_usage_error(given, words):

@@ -94,11 +94,6 @@ def test_a_gang():
     assert taken(lambda self: self.next(self.a, num_parallel=3)) == Transition(("a",), count=3, num_parallel=3)
 
 
-@pytest.mark.parametrize("size", [None, 0, -1])
-def test_a_gang_of_none_is_a_linear_transition(size):
-    assert taken(lambda self: self.next(self.a, num_parallel=size)) == Transition(("a",))
-
-
 @pytest.mark.parametrize(("kind", "target"), [("x", "a"), (1, "b"), (True, "b"), (None, "a")])
 def test_a_switch_goes_where_its_artifact_says(kind, target):
     transition = taken(lambda self: self.next({"x": self.a, 1: self.b, None: self.a}, condition="kind"), artifacts={"kind": kind})
@@ -134,6 +129,8 @@ REFUSED = {
     "a foreach artifact that does not exist": (lambda self: self.next(self.a, foreach="x"), "has foreach='x', but there is no artifact"),
     "a gang of two steps": (lambda self: self.next(self.a, self.b, num_parallel=2), "has num_parallel with 2 steps"),
     "a gang of no number": (lambda self: self.next(self.a, num_parallel="many"), "has num_parallel='many'. Give the number of nodes"),
+    "a gang of nobody": (lambda self: self.next(self.a, num_parallel=0), "has num_parallel=0. Give the number of nodes, from 1 on"),
+    "a gang of nothing": (lambda self: self.next(self.a, num_parallel=None), "has num_parallel=None. Give the number of nodes"),
 }
 
 

@@ -63,6 +63,9 @@ CASES = [
     ("inherited", ("--size", "7")),
     ("outer", ()),
     ("failing", ()),
+    ("sharded", ()),
+    ("sharded", ("--nodes", "1")),
+    ("sharded", ("--stumbles", "True")),
 ]
 
 
@@ -77,24 +80,27 @@ def metaflow_python() -> str | None:
     return None
 
 
-def play(python: str, library: str, place: Path, name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-    """Runs a flow, and tells what its client and its `dump` tell."""
+def play(python: str, library: str, place: Path, name: str, arguments: tuple[str, ...], *, is_changed: bool = True) -> dict[str, Any]:
+    """Runs a flow, its import changed or (`--compat metaflow`) as it is, and tells what its client and its `dump` tell."""
     shutil.copytree(FLOWS, place)
-    for file in place.glob("*.py"):
+    program = (f"{name}.py",) if is_changed else ("-m", "rayflow", "--compat", "metaflow", f"{name}.py")
+    for file in place.glob("*.py") if is_changed else ():
         file.write_text(file.read_text().replace("from metaflow import", f"from {library} import"))
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAYFLOW_", "METAFLOW_", "PYTHONPATH"))}
-    environ = {**kept, "USER": "ada", "METAFLOW_USER": "ada", "RAYFLOW_USER": "ada", "RAYFLOW_CACHE": "off"}
+    path = os.pathsep.join((os.path.dirname(python), os.environ["PATH"]))  # Metaflow starts the nodes of a gang by "python"
+    whose = dict.fromkeys(("USER", "METAFLOW_USER", "RAYFLOW_USER"), "ada")
+    environ = {**kept, **whose, "PATH": path, "TMPDIR": str(place.parent), "RAYFLOW_CACHE": "off"}
 
     def perform(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([python, *words], cwd=place, env=environ, capture_output=True, text=True, timeout=110, check=False)
 
-    result = perform(f"{name}.py", "run", *arguments)
+    result = perform(*program, "run", *arguments)
     flow = re.search(r"class (\w+Flow)\(", (FLOWS / f"{name}.py").read_text())
     assert flow is not None
     looked = perform("-c", TOLD.format(library=library), flow[1])
     assert looked.returncode == 0, looked.stderr + result.stdout + result.stderr
     told = json.loads(looked.stdout)
-    dumped = perform(f"{name}.py", "dump", f"{told['id']}/start")
+    dumped = perform(*program, "dump", f"{told['id']}/start")
     lines = dumped.stdout.replace(told["id"], "RUN").splitlines()
     return {
         **told,
@@ -114,3 +120,11 @@ def test_a_flow_does_the_same(tmp_path, name, arguments):
     ours = play(sys.executable, "rayflow", tmp_path / "rayflow", name, arguments)
 
     assert ours == theirs
+
+
+@pytest.mark.parametrize("name", ["movie_stats", "configured", "caught", "secretive", "inherited", "outer", "failing"])
+def test_a_flow_that_is_not_changed_does_the_same_with_compat(tmp_path, name):
+    changed = play(sys.executable, "rayflow", tmp_path / "changed", name, ())
+    unchanged = play(sys.executable, "rayflow", tmp_path / "unchanged", name, (), is_changed=False)
+
+    assert unchanged == changed

@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
-from rayflow.model.errors import ArtifactUnserializable, InvalidNextException, TimeoutException
+from rayflow.model.errors import ArtifactUnserializable, InvalidNextException, RayflowException, TimeoutException
 from rayflow.model.records import FailureKind
-from rayflow.runtime.failures import failure_of, is_installed, is_users, user_frames
+from rayflow.runtime.failures import describe, failure_of, is_installed, is_users, user_frames
 
 
 def caught(function) -> BaseException:
@@ -101,3 +101,43 @@ def test_a_failure_can_be_pickled():
     failure = failure_of(caught(fail))
 
     assert pickle.loads(pickle.dumps(failure)) == failure
+
+
+class Own(RayflowException):
+    """A user's class, which leaves out what ours would set."""
+
+    def __init__(self, size):
+        self.size = size
+
+
+class Mute(RayflowException):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "begins", "shows_the_line"),
+    [
+        (
+            RayflowException("Nothing there.\nLook elsewhere."),
+            "    Flow failed:\n    Nothing there.\n    Look elsewhere.\n      File ",
+            True,
+        ),
+        (
+            InvalidNextException("No such step.", line=7, file="f.py"),
+            "    Invalid self.next() transition detected in file f.py on line 7:\n    No",
+            False,
+        ),
+        (Own(3), "    Flow failed:\n    3\n", True),
+        (Mute(), "Traceback (most recent call last):\n", True),
+        (KeyError("k"), "Traceback (most recent call last):\n", True),
+    ],
+)
+def test_an_error_of_ours_is_described_by_what_it_says_and_where_the_user_was(capsys, error, begins, shows_the_line):
+    try:
+        raise error
+    except Exception as raised:
+        describe(raised)
+
+    told = capsys.readouterr().err
+    assert (told[: len(begins)], "raise error" in told) == (begins, shows_the_line)

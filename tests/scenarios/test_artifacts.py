@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rayflow.store import open_root
 from scenarios.flows import artifacts
 
@@ -52,6 +54,18 @@ def test_a_derived_flow_runs_its_own_steps_and_those_it_inherits(play):
     assert data.trail == ["base start", "derived middle base 5 1", "extra", "mixin helper"]
 
 
+def test_a_flow_of_several_families_has_the_steps_of_all(play):
+    diamond, several = play(artifacts.Diamond, younger=5), play(artifacts.Several, strange=6)
+
+    word = "elder of younger of family"
+    assert diamond.data.trail == ["family start", 1, "elder middle", ("r", word, ["elder", "root", "younger"])]
+    assert several.data.trail == [
+        *("family start", 1, "several middle", "stranger extra"),
+        ("r", word, ["elder", "root", "strange", "younger"]),
+    ]
+    assert (diamond.data.younger, several.data.strange) == (5, 6)
+
+
 def test_a_hundred_megabytes_are_a_blob_and_arrive_writable(play):
     played = play(artifacts.Big)
 
@@ -59,3 +73,11 @@ def test_a_hundred_megabytes_are_a_blob_and_arrive_writable(play):
     assert int(played.run["middle"].task.data.big[0]) == 0
     blobs = open_root(play.root, create=False).entries(f"Big/runs/{played.run.id}/blobs")
     assert max(entry.nbytes for entry in blobs if entry.key.endswith(".npy")) >= 100 * 2**20
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_more_than_four_gigabytes_are_an_artifact_like_any(play):
+    played = play(artifacts.Huge)
+
+    assert (played.data.nbytes, played.run["start"].task["huge"].size >= 2**32) == (2**32 + 1, True)

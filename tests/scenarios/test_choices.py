@@ -50,3 +50,23 @@ def test_loops_within_a_foreach_turn_independently(play):
     laps = [3, 1, 4, 1, 5]
     assert played.data.got == [(count, count, [(i, lap) for lap in range(1, count + 1)]) for i, count in enumerate(laps)]
     assert sum(1 for _ in played.run["turn"]) == sum(laps)
+
+
+@pytest.mark.parametrize(("animal", "went"), [("hare", "runs"), ("tortoise", "walks")])
+def test_a_case_may_be_what_a_config_says(play, animal, went):
+    assert play(choices.Configured, animal=animal).data.went == went
+
+
+def test_choices_splits_and_fan_outs_nest(play):
+    played = play(choices.Nesting)
+
+    assert played.data.got == [(0, ["even", "right"]), (1, "one"), (2, [(1, 2), (2, 2), (3, 2)]), (3, None)]
+    counts = {step.id: sum(1 for _ in step) for step in played.run}
+    once = dict.fromkeys("start split left even landed right unsplit one fan unfan join end".split(), 1)
+    assert counts == {**once, "choose": 4, "size": 2, "part": 3, "meet": 4}
+
+
+def test_a_loop_below_a_branch_ends_at_its_join(play):
+    played = play(choices.LoopInBranch)
+
+    assert (played.data.got, sum(1 for _ in played.run["turn"])) == ((2, 4, 0), 4)

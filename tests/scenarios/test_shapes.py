@@ -20,6 +20,26 @@ def test_a_flow_of_one_step_is_a_flow(play):
     assert (played.data.answer, played.run.successful) == (42, True)
 
 
+def test_the_first_and_the_last_step_may_have_any_name(play):
+    run = play(shapes.NamedEnds).run
+
+    info = run["publish"].task["_graph_info"].data
+    assert (run.end_task.pathspec, run.successful, run.data.steps) == (run["publish"].task.pathspec, True, list(info["steps"]))
+    assert (info["start_step"], info["end_step"], info["steps"]["fetch"]["node_info"]) == ("fetch", "publish", {"colour": "red"})
+    assert [run["_parameters"].task.metadata_dict[name] for name in ("start_step", "end_step")] == ["fetch", "publish"]
+
+
+def test_a_task_says_where_it_is(play):
+    played = play(shapes.NamedEnds)
+
+    assert played.run["fetch"].task.data.where == [("<flow NamedEnds step fetch>", "fetch")]
+    assert played.data.where == [
+        ("<flow NamedEnds step work[0] (input: a)>", "work"),
+        ("<flow NamedEnds step work[1] (input: b)>", "work"),
+        ("<flow NamedEnds step publish>", "publish"),
+    ]
+
+
 def test_a_static_join_gets_its_inputs_in_the_order_of_declaration(play):
     data = play(shapes.Split).data
 

@@ -27,7 +27,7 @@ def check(flow_call: FlowCall, options: Mapping[str, Any]) -> None:
     flow_call.greet(options)
     validate(flow_call, options)
     if not options.get("quiet"):
-        program = f"{flow_call.call.prompt.program} {{}} {flow_call.call.prompt.flow}"
+        program = f"{flow_call.call.prompt.program} {{}} {' '.join(flow_call.call.prompt.flow_words)}"
         for verb, effect in (
             ("show", "shows a description of this flow"),
             ("run", "runs it"),

@@ -45,28 +45,28 @@ def ls_command(call: Call) -> click.Command:
     params: list[click.Parameter] = [
         click.Argument(["flow"], required=False),
         click.Option(["-n", "most"], type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="At most so many runs."),
-        click.Option(["--tag", "tags"], multiple=True, metavar="TAG", help="Only runs that have this tag (repeatable)."),
-        click.Option(["--status", "states"], multiple=True, type=click.Choice(_STATES), help="Only runs that are so (repeatable)."),
+        click.Option(["--tag"], multiple=True, metavar="TAG", help="Only runs that have this tag (repeatable)."),
+        click.Option(["--status"], multiple=True, type=click.Choice(_STATES), help="Only runs that are so (repeatable)."),
         click.Option(["--since"], metavar="WHEN", help=f"Only runs that were started since then: {when}."),
         click.Option(["--until"], metavar="WHEN", help="Only runs that were started before then; a date alone counts to its end."),
-        click.Option(["--param", "parameters"], multiple=True, metavar="NAME=VALUE", help="Only runs with that value (repeatable)."),
+        click.Option(["--param"], multiple=True, metavar="NAME=VALUE", help="Only runs with that value (repeatable)."),
         json_option("As JSON."),
         root_option(),
     ]
     return click.Command("ls", callback=run, params=params, help=_LS_HELP)
 
 
-def _wanted(tags: tuple[str, ...], states: tuple[str, ...], since: str | None, until: str | None, parameters: tuple[str, ...]) -> Wanted:
+def _wanted(tag: tuple[str, ...], status: tuple[str, ...], since: str | None, until: str | None, param: tuple[str, ...]) -> Wanted:
     from rayflow.client.finding import Wanted
 
     now_us = time.time_ns() // 1000
-    pairs = [text.partition("=") for text in parameters]
+    pairs = [text.partition("=") for text in param]
     for name, equals, _ in pairs:
         if not name or not equals:
             raise UsageError(f"--param {name!r} says no value. Give NAME=VALUE.")
     return Wanted(
-        frozenset(tags),
-        frozenset(states),
+        frozenset(tag),
+        frozenset(status),
         moment_us(since, "--since", now_us) if since is not None else None,
         moment_us(until, "--until", now_us, is_end=True) if until is not None else None,
         {name.replace("-", "_"): value for name, _, value in pairs},

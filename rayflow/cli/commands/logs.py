@@ -223,7 +223,7 @@ def _scrub_command(call: Call, flow: str | None, greet: Greeting) -> click.Comma
     params: list[click.Parameter] = [
         _target(),
         *_stream_options("Overwrite"),
-        click.Option(["--latest/--all", "is_latest"], default=True, help="The latest attempt of each task (default), or all attempts."),
+        click.Option(["--latest/--all"], default=True, help="The latest attempt of each task (default), or all attempts."),
         click.Option(["--include-not-done"], is_flag=True, help="Also what tasks in progress have printed so far."),
         root_option(),
         quiet_option("Say nothing."),
@@ -241,7 +241,7 @@ def _scrub(call: Call, options: Mapping[str, Any], place: Place) -> None:
     ranges: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     left: list[str] = []
     for task in tasks:
-        for attempt in _attempts_of(task, is_latest=options["is_latest"]):
+        for attempt in _attempts_of(task, is_latest=options["latest"]):
             if not attempt.is_recorded and not options["include_not_done"]:
                 left.append(task.pathspec)
                 continue

@@ -107,6 +107,31 @@ def _down(call: Call) -> click.Command:
     return down_command(call)
 
 
+def _config(call: Call) -> click.Command:
+    from rayflow.cli.commands.config import config_command
+    from rayflow.cli.commands.flow import COMMANDS
+
+    return config_command(call, tuple({*_COMMANDS, *COMMANDS}))
+
+
+def _configure(call: Call) -> click.Command:
+    from rayflow.cli.commands.configure import configure_group
+
+    return configure_group(call)
+
+
+def _completion(call: Call) -> click.Command:
+    from rayflow.cli.commands.completion import completion_command
+
+    return completion_command(call)
+
+
+def _doctor(call: Call) -> click.Command:
+    from rayflow.cli.commands.doctor import doctor_command
+
+    return doctor_command(call)
+
+
 def _version(call: Call) -> click.Command:
     def run() -> None:
         from rayflow import __version__
@@ -132,6 +157,10 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "gc": (_gc, "Remove what no run needs any more, and old runs."),
     "up": (_up, "Keep a Ray cluster on this machine, so that runs need not start one."),
     "down": (_down, "End the cluster that `up` keeps."),
+    "config": (_config, "Show every setting, its value, and where that comes from."),
+    "configure": (_configure, "Change settings: configure set | unset | show | import | export | reset."),
+    "completion": (_completion, "Print the script by which bash, zsh or fish completes `rayflow`."),
+    "doctor": (_doctor, "Check this installation and the root; or, with FLOW.py, what a flow of Metaflow's needs."),
     "version": (_version, "Show the version of rayflow."),
 }
 _EPILOG = "A run is named by its id, by an ending of the id, or as latest or latest-failed; FLOW.py may also be module:Class."
@@ -148,6 +177,11 @@ class RootGroup(click.Group):
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         )
         self._call = call
+
+    @property
+    def call(self) -> Call:
+        """What the commands are given."""
+        return self._call
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -145,7 +145,7 @@ def rm_command(call: Call) -> click.Command:
 
 
 def gc_command(call: Call) -> click.Command:
-    def run(flow: str | None, older_than: str | None, keep_tags: tuple[str, ...], delete: bool, root: str | None) -> None:
+    def run(flow: str | None, older_than: str | None, keep_tag: tuple[str, ...], delete: bool, root: str | None) -> None:
         from rayflow.upkeep import plan_gc
 
         found = plan_gc(
@@ -154,7 +154,7 @@ def gc_command(call: Call) -> click.Command:
             deletes=delete,
             flow=flow,
             older_than_us=age_us(older_than, "--older-than") if older_than is not None else None,
-            kept_tags=frozenset(keep_tags),
+            kept_tags=frozenset(keep_tag),
         )
         _tell_kept(call, found)
         call.out.write(_told(found, "removed" if delete else "would be removed") + "\n")
@@ -164,7 +164,7 @@ def gc_command(call: Call) -> click.Command:
     params: list[click.Parameter] = [
         click.Option(["--flow"], metavar="FLOW", help="Only of this flow."),
         click.Option(["--older-than"], metavar="AGE", help="Runs that started so long ago as well: 12h, 30d, 8w."),
-        click.Option(["--keep-tag", "keep_tags"], multiple=True, metavar="TAG", help="But none that has this tag (repeatable)."),
+        click.Option(["--keep-tag"], multiple=True, metavar="TAG", help="But none that has this tag (repeatable)."),
         click.Option(["--delete"], is_flag=True, help="Remove it; without this, only show."),
         root_option(),
     ]

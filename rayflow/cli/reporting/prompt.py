@@ -9,16 +9,22 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Prompt:
     """`program` is what opens a command line (`python train.py`, `rayflow`), `flow` the flow argument where the program is not the
-    flow itself, `root` the `--root` that was given on the command line."""
+    flow itself, `root` the `--root` that was given on the command line, `compat` the mode that the flow was loaded in."""
 
     program: str
     flow: str = ""
     root: str | None = None
+    compat: str = ""
+
+    @property
+    def flow_words(self) -> tuple[str, ...]:
+        """What a command line has to say of the flow."""
+        return (self.flow, *(("--compat", self.compat) if self.compat else ())) if self.flow else ()
 
     def resume(self, run_id: str) -> str:
         """The command that continues what the run did not finish. A run whose flow is not at hand is named."""
         is_flow_known = self.flow or self.program != "rayflow"
-        return self._command("resume", *((self.flow,) if is_flow_known else (run_id,)))
+        return self._command("resume", *(self.flow_words if is_flow_known else (run_id,)))
 
     def logs(self, pathspec: str) -> str:
         """The command that shows the output of `run/step/task`."""

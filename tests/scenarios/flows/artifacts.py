@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from rayflow import FlowSpec, Parameter, step
+from rayflow import FlowSpec, Parameter, current, step
 
 
 @dataclass
@@ -181,6 +181,72 @@ class Derived(Mixin, Base):
         self.next(self.end)
 
 
+class Family(FlowSpec):
+    """The root of a diamond."""
+
+    root = Parameter("root", default="r")
+    depth = 0
+
+    @step
+    def start(self):
+        self.trail = ["family start", self.depth]
+        self.next(self.middle)
+
+    @step
+    def middle(self):
+        self.trail.append("family middle")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.trail.append((self.root, self.word(), sorted(current.parameter_names)))
+
+    def word(self):
+        return "family"
+
+
+class Elder(Family):
+    elder = Parameter("elder", default=1)
+    depth = 1
+
+    @step
+    def middle(self):
+        self.trail.append("elder middle")
+        self.next(self.end)
+
+    def word(self):
+        return f"elder of {super().word()}"
+
+
+class Younger(Family):
+    younger = Parameter("younger", default=2)
+
+    def word(self):
+        return f"younger of {super().word()}"
+
+
+class Stranger(FlowSpec):
+    """A hierarchy of its own, which brings a step."""
+
+    strange = Parameter("strange", default=3)
+
+    @step
+    def extra(self):
+        self.trail.append("stranger extra")
+        self.next(self.end)
+
+
+class Diamond(Elder, Younger):
+    pass
+
+
+class Several(Elder, Younger, Stranger):
+    @step
+    def middle(self):
+        self.trail.append("several middle")
+        self.next(self.extra)
+
+
 class Big(FlowSpec):
     """100 MB from step to step."""
 
@@ -202,3 +268,16 @@ class Big(FlowSpec):
         self.raw_size = len(self.raw)
         self.big[0] = 5
         self.is_writable = int(self.big[0])
+
+
+class Huge(FlowSpec):
+    """More bytes than 32 bits can count, from step to step."""
+
+    @step
+    def start(self):
+        self.huge = bytes(2**32 + 1)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.nbytes = len(self.huge)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from rayflow import FlowSpec, JSONType, Parameter, step
+from rayflow import FlowSpec, JSONType, Parameter, current, step
 
 
 class Linear(FlowSpec):
@@ -28,6 +28,31 @@ class OneStep(FlowSpec):
     @step
     def start(self):
         self.answer = 42
+
+
+class NamedEnds(FlowSpec):
+    """Its first and its last step are said to be these; each step notes where it is."""
+
+    @step(start=True, node_info={"colour": "red"})
+    def fetch(self):
+        self.where = [(str(self), self._current_step)]
+        self.items = "ab"
+        self.next(self.work, foreach="items")
+
+    @step
+    def work(self):
+        self.where = [(str(self), self._current_step)]
+        self.next(self.gather)
+
+    @step
+    def gather(self, inputs):
+        self.where = [each.where[0] for each in inputs]
+        self.next(self.publish)
+
+    @step(end=True)
+    def publish(self):
+        self.where = [*self.where, (str(self), self._current_step)]
+        self.steps = list(current.graph["steps"])
 
 
 class Split(FlowSpec):

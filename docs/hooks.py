@@ -1,0 +1,91 @@
+"""What the site takes from the program itself when it is built, so that it cannot be out of date: the reference of the command line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from rayflow import FlowSpec, step
+from rayflow.cli.commands.call import Call, FlowCall
+from rayflow.cli.commands.flow import FlowGroup
+from rayflow.cli.commands.root import RootGroup
+from rayflow.cli.reporting.prompt import Prompt
+from rayflow.cli.settings import Surroundings
+
+
+class MyFlow(FlowSpec):
+    """The flow whose command line is described: it has no Parameters and no Configs of its own."""
+
+    @step
+    def start(self):
+        pass
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Puts the commands where a page says `[commands of rayflow]` or `[commands of a flow]`."""
+    for mark, described in (("[commands of rayflow]", _program), ("[commands of a flow]", _flow)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, "\n".join(described()))
+    return markdown
+
+
+def _call(program: str) -> Call:
+    return Call(Prompt(program), Surroundings({}, "/"), io.StringIO(), io.StringIO())
+
+
+def program() -> click.Group:
+    """`rayflow`."""
+    return RootGroup(_call("rayflow"))
+
+
+def flow() -> click.Group:
+    """`python flow.py`."""
+    return FlowGroup(FlowCall(_call("python flow.py"), MyFlow))
+
+
+def _program() -> Iterator[str]:
+    group = program()
+    for name in group.list_commands(click.Context(group)):
+        yield from _described(group, ("rayflow", name), depth=3)
+
+
+def _flow() -> Iterator[str]:
+    group = flow()
+    yield from ("### Before the command { #before-the-command }", "", *_table(group))
+    for name in group.list_commands(click.Context(group)):
+        yield from _described(group, ("python flow.py", name), depth=3)
+
+
+def _described(group: click.Group, path: tuple[str, ...], depth: int) -> Iterator[str]:
+    """A command and its subcommands."""
+    command = group.get_command(click.Context(group), path[-1])
+    assert command is not None
+    context = click.Context(command, info_name=" ".join(path))
+    usage = command.collect_usage_pieces(context)
+    anchor = "-".join(path).replace("python flow.py", "flow")
+    yield from (f"{'#' * depth} {' '.join(path)} {{ #{anchor} }}", "", f"```text\n{' '.join((*path, *usage))}\n```", "")
+    yield from ((command.help or "").replace("\b", ""), "")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from _described(command, (*path, name), depth + 1)
+    else:
+        yield from _table(command)
+
+
+def _table(command: click.Command) -> Iterator[str]:
+    options = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
+    if options:
+        yield from ("| option | meaning |", "|---|---|")
+    for option in options:
+        flags = "`<br>`".join([*option.opts, *option.secondary_opts])
+        value = "" if option.is_flag else f" {_cell(option.make_metavar(click.Context(command)))}"
+        default = f" Default: {option.default}." if option.show_default else ""
+        yield f"| `{flags}{value}` | {_cell(option.help or '')}{default} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

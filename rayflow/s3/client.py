@@ -17,6 +17,7 @@ from rayflow.s3.objects import PutValue, S3GetObject, S3Object, S3PutObject
 from rayflow.s3.parallel import Crew
 from rayflow.s3.places import Place, part_of, root_of_run, root_url
 from rayflow.s3.sources import headers_of, path_source, source_of
+from rayflow.settings.reading import read_settings
 
 if TYPE_CHECKING:
     from rayflow.client import Run
@@ -54,7 +55,13 @@ class S3:
         client_params: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = dict(os.environ)
-        root = root_of_run(run, bucket, prefix, self._environ) if run is not None else root_url(s3root) if s3root else None
+        root = (
+            root_of_run(run, bucket, prefix, read_settings(self._environ, os.getcwd()))
+            if run is not None
+            else root_url(s3root)
+            if s3root
+            else None
+        )
         self._place = Place(root)
         self._encryption = encryption
         self._client_params = dict(client_params or {})

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from rayflow.settings.reading import read_settings
+from rayflow.settings.table import ENABLED_ARTIFACT_SERIALIZER
 from rayflow.store.codecs import declared
 
 GROUP = "rayflow.serializers"
-SWITCH_VARIABLE = "RAYFLOW_ENABLED_ARTIFACT_SERIALIZER"
 FALLBACK_PRIORITY = 9999
 """Where rayflow's own codecs stand: a serializer behind it is never asked to serialize."""
 
@@ -179,7 +180,7 @@ def _load(entry: _Entry) -> None:
 
 def _switched_off() -> set[str]:
     """`["-arrow"]`, or `-arrow`, in the environment leaves out the serializer `arrow`."""
-    words = re.split(r"""[\s,\[\]"']+""", os.environ.get(SWITCH_VARIABLE, ""))
+    words = re.split(r"""[\s,\[\]"']+""", read_settings(os.environ, os.getcwd())[ENABLED_ARTIFACT_SERIALIZER] or "")
     return {word[1:] for word in words if word.startswith("-")}
 
 

@@ -146,5 +146,5 @@ def test_a_gang_beyond_a_cluster_of_the_runs_own_shares_what_there_is_and_says_s
 
 @pytest.mark.parametrize(("address", "options"), [("10.0.0.1:6379", {}), (None, {"is_strict": True})])
 def test_a_gang_beyond_a_cluster_that_cannot_grow_is_refused(address, options):
-    with pytest.raises(ClusterFault, match="calls 4 nodes that need 1 CPU each, .* Lower num_parallel or @resources, or give a cluster"):
+    with pytest.raises(ClusterFault, match=r"calls 4 nodes that need 1 CPU each, .* Lower num_parallel or @resources, or give a cluster"):
         called(Small(address), 4, **options)

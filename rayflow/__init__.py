@@ -76,6 +76,7 @@ _HOMES = {
     "namespace": "rayflow.client",
     "get_namespace": "rayflow.client",
     "default_namespace": "rayflow.client",
+    "inspect_spin": "rayflow.client",
     "metadata": "rayflow.client",
     "get_metadata": "rayflow.client",
     "default_metadata": "rayflow.client",
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
         default_namespace,
         get_metadata,
         get_namespace,
+        inspect_spin,
         metadata,
         namespace,
     )
@@ -147,6 +149,7 @@ __all__ = [
     "exit_hook",
     "get_metadata",
     "get_namespace",
+    "inspect_spin",
     "isolated",
     "kubernetes",
     "metadata",

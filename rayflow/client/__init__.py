@@ -37,7 +37,15 @@ from rayflow.client.objects import open_pathspec
 from rayflow.client.package import RayflowCode
 from rayflow.client.reader import StoreReader
 from rayflow.client.runs import Run, Step
-from rayflow.client.session import default_metadata, default_namespace, get_metadata, get_namespace, metadata, namespace
+from rayflow.client.session import (
+    default_metadata,
+    default_namespace,
+    get_metadata,
+    get_namespace,
+    inspect_spin,
+    metadata,
+    namespace,
+)
 from rayflow.client.tasks import Task
 from rayflow.settings.here import find_root, identity, user_name
 
@@ -63,6 +71,7 @@ __all__ = [
     "get_metadata",
     "get_namespace",
     "identity",
+    "inspect_spin",
     "locate",
     "metadata",
     "namespace",

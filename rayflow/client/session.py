@@ -82,6 +82,19 @@ def default_metadata() -> str:
     return get_metadata()
 
 
+def inspect_spin(directory: str = ".") -> str:
+    """Looks at what `spin --persist` kept in a directory: `Flow`, `Run` and the rest find spins there. Returns what `get_metadata` returns.
+    UserError where there are none; `default_metadata` goes back."""
+    from rayflow.settings.here import SPIN_ROOT
+
+    path = os.path.abspath(os.path.expanduser(directory))
+    root = path if os.path.basename(path) == SPIN_ROOT else os.path.join(path, SPIN_ROOT)
+    if not os.path.isdir(root):
+        raise UserError(f"There are no spins in {path}. Spin a step there with --persist first.")
+    _session().root_url = root
+    return get_metadata()
+
+
 def settings_here() -> StatedSettings:
     """What is stated for this process, where it is now."""
     return read_settings(os.environ, os.getcwd())

@@ -34,8 +34,6 @@ class Difference:
 
 _OWN_ENVIRONMENT = "Tasks run with the packages of the Python that starts the run; no environment is made for a step."
 _INSTALL = "Remove it, and install the packages there (a virtual environment, or the cluster's image)."
-_GANGS = "There are no gangs of tasks that run at the same time."
-_FOREACH = "Use a foreach over range(N) where the tasks need not run at the same time."
 _SCHEDULED = "It is kept with the run, and starts nothing: there is no deployment to a scheduler."
 _CRON = "Have whatever schedules your jobs start `rayflow run FLOW.py`; --trigger FLOW/RUN tells what started it."
 _SENSOR = "There is no deployment to Airflow."
@@ -60,8 +58,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         is_blocking=False,
     ),
     Difference("card", Kind.DECORATOR, "There are no cards.", "Remove it; what a card shows can be an artifact."),
-    Difference("parallel", Kind.DECORATOR, _GANGS, _FOREACH),
-    Difference("pytorch_parallel", Kind.DECORATOR, _GANGS, _FOREACH),
+    Difference("pytorch_parallel", Kind.DECORATOR, "Only @parallel starts gangs.", "Use @parallel, and start torch by current.parallel."),
     Difference("schedule", Kind.DECORATOR, _SCHEDULED, _CRON, is_blocking=False),
     Difference("trigger", Kind.DECORATOR, _SCHEDULED, _CRON, is_blocking=False),
     Difference("trigger_on_finish", Kind.DECORATOR, _SCHEDULED, _CRON, is_blocking=False),
@@ -79,7 +76,6 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("DeployedFlow", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
     Difference("NBDeployer", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
     Difference("namespaced_event_name", Kind.NAME, "There are no events of a scheduler.", _CRON),
-    Difference("inspect_spin", Kind.NAME, "A single step is run in a test.", "Use rayflow.testing.run_step."),
     Difference("R", Kind.NAME, "Flows are written in Python.", "Call R as a program from a step."),
     Difference(
         "metaflow_extensions",

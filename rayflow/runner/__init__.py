@@ -23,8 +23,8 @@ that Ctrl-C reaches it through the caller alone. Not promised: the same for a ca
 `MyFlow.run(...)` is something else: the driver is the calling process itself (see `rayflow.cli.calling`).
 """
 
-from rayflow.runner.executing import ExecutingRun
+from rayflow.runner.executing import ExecutingRun, ExecutingTask
 from rayflow.runner.nbrunner import NBRunner, NBRunnerInitializationError
 from rayflow.runner.runner import Runner
 
-__all__ = ["ExecutingRun", "NBRunner", "NBRunnerInitializationError", "Runner"]
+__all__ = ["ExecutingRun", "ExecutingTask", "NBRunner", "NBRunnerInitializationError", "Runner"]

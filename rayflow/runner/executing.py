@@ -14,7 +14,7 @@ from rayflow.runner.relay import Relay, lines_from, say
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rayflow.client import Run
+    from rayflow.client import Run, Task
     from rayflow.runner.runner import Runner
 
 _POLL_S = 0.05
@@ -107,3 +107,21 @@ class ExecutingRun:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         await self.runner.async_cleanup()
+
+
+class ExecutingTask(ExecutingRun):
+    """A step that a `Runner` spins. `run` is the spin's run, which has no other task of its own."""
+
+    @property
+    def task(self) -> Task:
+        """The task that is spun. RayflowNotFound where it has not begun, or was not kept (`persist=True` keeps it)."""
+        from rayflow.model.errors import RayflowNotFound
+
+        try:
+            for step in self.run:
+                for task in step:
+                    if "origin-task-id" not in task.metadata_dict:
+                        return task
+        except RayflowNotFound:
+            raise RayflowNotFound("The spin was not kept, so that it has no task. Spin with persist=True.") from None
+        raise RayflowNotFound("The spin has not begun its task yet. Wait for it.")

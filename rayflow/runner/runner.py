@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rayflow.runner.executing import ExecutingRun
+from rayflow.runner.executing import ExecutingRun, ExecutingTask
 from rayflow.runner.process import STREAMS, FlowProcess, end_together, ended_together
 from rayflow.runner.relay import Relay
 from rayflow.runner.surveyed import CommandLine, failed_to_start
@@ -63,6 +63,14 @@ class Runner:
         """Continues a run (`origin_run_id`, else the newest one) from where it stopped or from `step_to_rerun`; otherwise like `run`."""
         return self._perform("resume", arguments)
 
+    def spin(self, pathspec: str, **arguments: Any) -> ExecutingTask:
+        """Runs one step again by itself, with the inputs of an earlier task: `pathspec` is "step" (of the newest run), "run/step" or
+        "run/step/task". `arguments` are the options of `spin`: `artifacts_module`, `persist`, `skip_decorators`; without `persist=True`
+        nothing is kept, and the result has no `task`."""
+        executing = self._perform("spin", {"pathspec": pathspec, **arguments})
+        assert isinstance(executing, ExecutingTask)
+        return executing
+
     async def async_run(self, **arguments: Any) -> ExecutingRun:
         """Like `run`, but returns as soon as the run has its id. Shows no output: see `stream_log` and `wait` of what it returns."""
         return await self._begin("run", arguments)
@@ -70,6 +78,12 @@ class Runner:
     async def async_resume(self, **arguments: Any) -> ExecutingRun:
         """Like `resume`, but returns as soon as the new run has its id."""
         return await self._begin("resume", arguments)
+
+    async def async_spin(self, pathspec: str, **arguments: Any) -> ExecutingTask:
+        """Like `spin`, but returns as soon as the spin has its id."""
+        executing = await self._begin("spin", {"pathspec": pathspec, **arguments})
+        assert isinstance(executing, ExecutingTask)
+        return executing
 
     def cleanup(self) -> None:
         """Ends what still runs, and removes the files with the output."""
@@ -105,7 +119,7 @@ class Runner:
                 relay.look(streams)
                 time.sleep(_POLL_S)
             relay.look(streams, is_over=True)
-        return ExecutingRun(self, start.process, start.found())
+        return self._executing(name, start)
 
     async def _begin(self, name: str, arguments: Mapping[str, Any]) -> ExecutingRun:
         command = await asyncio.to_thread(self._line.command, name, _without_file(arguments))
@@ -113,7 +127,10 @@ class Runner:
         with start.ended_by_an_exception():
             while not start.look() and start.process.returncode is None:
                 await asyncio.sleep(_POLL_S)
-        return ExecutingRun(self, start.process, start.found())
+        return self._executing(name, start)
+
+    def _executing(self, name: str, start: _Start) -> ExecutingRun:
+        return (ExecutingTask if name == "spin" else ExecutingRun)(self, start.process, start.found())
 
     def _start(self, command: Sequence[str], arguments: Mapping[str, Any]) -> _Start:
         process = FlowProcess(command, self._line.env, self.cwd, arguments.get(_ATTRIBUTE_FILE))

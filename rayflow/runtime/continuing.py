@@ -66,11 +66,15 @@ def finished(store: Store, pathspec: str) -> dict[str, Any]:
 
 def constants_of_origin(settings: Settings, flow: str, run_id: str | None, names: Iterable[str]) -> dict[str, Any]:
     """The values that the run which a resume would continue has under these names, as far as it has them."""
+    store = open_root(settings.root, create=False)
+    return constants_in(store, read_run(store, flow, run_id) if run_id else newest_run(store, flow, settings.user, Silent()), names)
+
+
+def constants_in(store: Store, record: RunRecord, names: Iterable[str]) -> dict[str, Any]:
+    """The values that a run has under these names, as far as it has them."""
     from rayflow.store.blobs import Blobs
 
-    store = open_root(settings.root, create=False)
-    record = read_run(store, flow, run_id) if run_id else newest_run(store, flow, settings.user, Silent())
-    blobs = Blobs(store, flow, record.run_id)
+    blobs = Blobs(store, record.flow, record.run_id)
     return {name: blobs.load(record.constants[name], name) for name in names if name in record.constants}
 
 

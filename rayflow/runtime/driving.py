@@ -14,9 +14,11 @@ from rayflow.catalog.run import RunRecord
 from rayflow.catalog.takeover import Tenure, begin, take_over
 from rayflow.catalog.view import RunView
 from rayflow.engine.scheduler import Scheduler
+from rayflow.engine.single import OneTask
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.commands import Finish
 from rayflow.model.errors import RayflowException, RunFenced, StoreFault, UserError
+from rayflow.model.indexes import TaskKey
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.assembly import assemble
@@ -29,6 +31,15 @@ from rayflow.runtime.settings import RunResult, Settings
 
 
 @dataclass(frozen=True)
+class Spun:
+    """The one task of a run that has no other, the step that leads to it, and what is committed of what it starts from."""
+
+    key: TaskKey
+    parent: str | None
+    given: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """A run that is about to be driven: its record, what may be taken over from its origin, what is damaged there, and what is to run
     again all the same."""
@@ -38,13 +49,15 @@ class Plan:
     lost: tuple[Segment, ...] = ()
     rerun: frozenset[str] = frozenset()
     is_reattached: bool = False
+    spun: Spun | None = None
 
 
 def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
     """Performs the plan to its end, records how it ended, and calls the flow's hooks. What keeps it from an end is raised, and recorded as
     far as possible."""
     result = _driven(definition, settings, reporter, store, plan)
-    call_exit_hooks(definition, store.url, result.run_id, result.outcome, reporter)
+    if plan.spun is None:
+        call_exit_hooks(definition, store.url, result.run_id, result.outcome, reporter)
     return result
 
 
@@ -100,6 +113,8 @@ def _taken_over(store: Store, record: RunRecord) -> tuple[Tenure, RunView]:
 
 
 def _scheduler(definition: FlowDefinition, settings: Settings, plan: Plan, view: RunView) -> Scheduler:
+    if plan.spun is not None:
+        return OneTask(definition.graph, definition.specs, plan.spun.key, plan.spun.parent, plan.spun.given)
     return Scheduler(
         definition.graph,
         definition.specs,

@@ -64,7 +64,7 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     for value in values.values():
         if isinstance(value, IncludedFile):
             reporter.tell(Included(value.path, value.nbytes))
-    record = _new_record(definition, settings, store)
+    record = new_record(definition, settings, store)
     blobs = Blobs(store, definition.name, record.run_id)
     record = replace(record, parameters=_stored(blobs, values), constants=_stored(blobs, definition.constants))
     try:
@@ -103,11 +103,11 @@ def resume_flow(
     store = open_root(settings.root, create=False)
     _warn_of_races(store, reporter)
     given = read_run(store, definition.name, safe_run_id(origin_run_id)) if origin_run_id else None
-    draft = _new_record(definition, settings, store)
+    draft = new_record(definition, settings, store)
     first = given or newest_run(store, definition.name, settings.user, reporter, branch_of(draft))
     origin, run_id = claimed_origin(store, first, draft.run_id, reporter, is_free=is_fork or step is not None)
     _warn_of_changed_code(draft, origin.record, reporter)
-    record = _continuation(definition, settings, store, replace(draft, run_id=run_id), origin.record, step)
+    record = continuation(definition, settings, store, replace(draft, run_id=run_id), origin.record, step)
     try:
         record = claim_run(store, record, is_id_given=True)
     except StoreExists:
@@ -165,7 +165,7 @@ def _stored(blobs: Blobs, values: Mapping[str, Any]) -> dict[str, Artifact]:
     return {name: blobs.put(name, value.content if isinstance(value, IncludedFile) else value) for name, value in values.items()}
 
 
-def _new_record(definition: FlowDefinition, settings: Settings, store: Store) -> RunRecord:
+def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> RunRecord:
     """What is known of a run before its parameters are. Its code package is stored."""
     from rayflow import __version__
 
@@ -208,7 +208,7 @@ def _new_record(definition: FlowDefinition, settings: Settings, store: Store) ->
     )
 
 
-def _continuation(
+def continuation(
     definition: FlowDefinition, settings: Settings, store: Store, draft: RunRecord, origin: RunRecord, step: str | None
 ) -> RunRecord:
     """The record of a resume: today's code, the origin's parameters and constants, and the defaults of parameters added since."""

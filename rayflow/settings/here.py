@@ -15,6 +15,9 @@ from rayflow.settings.table import ROOT, USER
 ROOT_VARIABLE = ROOT.variable
 _USER_VARIABLES = ("SUDO_USER", "USERNAME", "USER")
 
+SPIN_ROOT = ".rayflow_spin"
+"""Where `spin` keeps what it is to keep: in the directory where it was called."""
+
 
 def find_root(settings: StatedSettings, explicit: str | None = None) -> str:
     """The URL or absolute path of the root: `explicit`, else the setting ROOT, else the nearest `.rayflow` in `settings.cwd` or above it,

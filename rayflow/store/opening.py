@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # the ports pull in every noun of the model: 30 ms that openi
     from rayflow.model.ports import Store
 
 FORMAT_VERSION = 1
+OVER_FILE = "over.json"
+"""In a local root that lies over others: their URLs (see `store.layered`)."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -25,12 +27,20 @@ def open_store(url: str) -> Store:
         raise UsageError(f"The root {url!a} is neither a path nor a URL.")
     scheme = _SCHEME.match(url)
     if scheme is None:
-        return LocalStore(os.path.expanduser(url))
+        return _local(os.path.expanduser(url))
     if scheme.group(1).lower() in ("file", "local"):
-        return LocalStore(os.path.expanduser(url[scheme.end() :]))
+        return _local(os.path.expanduser(url[scheme.end() :]))
     from rayflow.store.remote import RemoteStore
 
     return RemoteStore(url)
+
+
+def _local(path: str) -> Store:
+    if not os.path.exists(os.path.join(path, OVER_FILE)):
+        return LocalStore(path)
+    from rayflow.store.layered import LayeredStore, roots_below
+
+    return LayeredStore(LocalStore(path), [open_store(below) for below in roots_below(path)])
 
 
 def open_root(url: str, *, create: bool) -> Store:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rayflow import Run, Runner
+from rayflow.exception import RayflowNotFound
 
 from .conftest import FLOW
 
@@ -38,6 +39,30 @@ def test_a_failed_run_is_returned_and_can_be_resumed(flow_file):
     assert (resumed.status, resumed.run.origin_pathspec, resumed.run.user_tags) == ("successful", failed.run.pathspec, {"again"})
     assert resumed.run["start"].task.origin_pathspec == failed.run["start"].task.pathspec
     assert rerun.run["start"].task.origin_pathspec is None
+
+
+def test_a_step_is_spun_and_its_task_can_be_read_where_it_is_kept(flow_file):
+    with Runner(flow_file, show_output=False) as runner:
+        run = runner.run(count=3, alpha=0.5).run
+        kept = runner.spin("start", persist=True)
+        left = runner.spin(f"{run.id}/start")
+        task, told = kept.task, left.stdout
+
+    assert (kept.status, task.data.alpha, task.origin_pathspec) == ("successful", 0.5, None)
+    assert (left.status, "alpha is 0.5" in told) == ("successful", True)
+    with pytest.raises(RayflowNotFound, match="persist=True"):
+        assert left.task
+
+
+def test_a_step_is_spun_in_the_background(flow_file):
+    async def spin():
+        async with Runner(flow_file, show_output=False) as runner:
+            await (await runner.async_run(count=3)).wait()
+            spun = await runner.async_spin("start", persist=True)
+            await spun.wait()
+            return spun.status, spun.task.data.count
+
+    assert asyncio.run(spin()) == ("successful", 3)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import uuid
 
 import pytest
 
-from rayflow.model.errors import StoreExists, StoreFault, StoreMissing, StoreReadOnly
+from rayflow.model.errors import StoreCorrupt, StoreExists, StoreFault, StoreMissing, StoreReadOnly
+from rayflow.store import open_store
+from rayflow.store.layered import LayeredStore, lay_over
 from rayflow.store.local import LocalStore, fault
 from rayflow.store.remote import RemoteStore, can_create_exclusively
 from rayflow.testing.store_contract import StoreContract
@@ -21,6 +23,17 @@ class TestLocalDisk(StoreContract):
     @pytest.fixture
     def store(self, tmp_path):
         return LocalStore(str(tmp_path / "root"))
+
+
+class OverAnother(LayeredStore):
+    def __init__(self, url):
+        super().__init__(LocalStore(url), [LocalStore(f"{url}-below")])
+
+
+class TestLayered(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path):
+        return OverAnother(str(tmp_path / "root"))
 
 
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no tmpfs here")
@@ -255,3 +268,32 @@ def test_the_probe_finds_that_memory_creates_exclusively_and_leaves_nothing():
     store = RemoteStore(f"memory://{uuid.uuid4().hex}")
 
     assert (can_create_exclusively(store), list(store.list(""))) == (True, [])
+
+
+def test_a_root_reads_what_it_lacks_from_those_below_and_writes_above(tmp_path):
+    below, above = LocalStore(str(tmp_path / "below")), str(tmp_path / "above")
+    deepest = LocalStore(str(tmp_path / "deepest"))
+    below.write("a/x", [b"below"])
+    deepest.write("a/z", [b"deepest"])
+    lay_over(above, deepest.url)
+    lay_over(above, below.url)
+    lay_over(above, below.url)
+
+    store = open_store(above)
+    store.write("a/y", [b"above"])
+
+    assert [store.read(f"a/{name}") for name in "xyz"] == [b"below", b"above", b"deepest"]
+    assert (list(store.list("a")), list(below.list("a"))) == (["a/y"], ["a/x"])
+    assert [store.local_path(f"a/{name}") for name in "xz"] == [str(tmp_path / "below/a/x"), str(tmp_path / "deepest/a/z")]
+    store.write("a/x", [b"hides it"])
+    store.delete("a/z")
+    assert (store.read("a/x"), below.read("a/x"), store.read("a/z")) == (b"hides it", b"below", b"deepest")
+    with pytest.raises(StoreMissing):
+        store.read("a/w")
+
+
+def test_what_does_not_say_which_roots_are_below_is_damaged(tmp_path):
+    (tmp_path / "over.json").write_text("[]")
+
+    with pytest.raises(StoreCorrupt, match=r"over\.json does not say which roots"):
+        open_store(str(tmp_path))

@@ -12,7 +12,7 @@ from rayflow.cli.commands.call import FlowCall
 from rayflow.cli.keywords import RENAMED, Keyword
 from rayflow.flow.options import ParameterOption, click_type
 
-COMMANDS = ("run", "resume")
+COMMANDS = ("run", "resume", "spin")
 _KINDS: tuple[tuple[type, str], ...] = (
     (click.Choice, "choice"),
     (click.types.IntParamType, "integer"),
@@ -29,7 +29,7 @@ def output_options_command(flow_call: FlowCall) -> click.Command:
         described = described_options(click.get_current_context().parent, flow_call.call.surroundings.environ)
         flow_call.call.out.write(json.dumps(described) + "\n")
 
-    return click.Command("output-options", callback=run, help="Write the options of `run` and `resume` as JSON, for programs.")
+    return click.Command("output-options", callback=run, help="Write the options of `run`, `resume` and `spin` as JSON, for programs.")
 
 
 def described_options(group: click.Context | None, environ: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:

@@ -38,7 +38,7 @@ def run_command(flow_call: FlowCall) -> click.Command:
             settings = flow_call.call.surroundings.settings(options)
             return flow_call.call.run_flow(definition, given, settings, reporter).exit_code
 
-        ctx.exit(_launched(flow_call, options, launch))
+        ctx.exit(launched(flow_call, options, launch))
 
     definition = flow_call.definition
     context = ParameterContext(flow_name=definition.name, user_name=flow_call.call.surroundings.user)
@@ -107,7 +107,7 @@ def _resumed(flow_call: FlowCall, options: Mapping[str, Any], step: str | None, 
         is_fork, verifies = options["fork"], options["verify"]
         return resume(definition, settings, reporter, origin_run_id=run_id, step=step, is_fork=is_fork, verifies=verifies).exit_code
 
-    return _launched(flow_call, options, launch)
+    return launched(flow_call, options, launch)
 
 
 def _configs_of_origin(flow_call: FlowCall, settings: Settings, run_id: str | None) -> dict[str, Any]:
@@ -135,7 +135,8 @@ def _check_step(flow_call: FlowCall, step: str | None) -> None:
         raise UsageError(f"Cannot resume from '{step}': invalid step name.{hint} Valid step names include: {listed(steps)}.")
 
 
-def _launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Reporter], int]) -> int:
+def launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Reporter], int]) -> int:
+    """Has `launch` perform a run that is told as the options say; its exit code."""
     call = flow_call.call
     if options.get("root") and _is_on_command_line("root"):
         call = replace(call, prompt=replace(call.prompt, root=options["root"]))

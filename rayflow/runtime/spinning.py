@@ -1,0 +1,140 @@
+"""`spin`: one task of an earlier run, performed again by itself, with today's code and what it started from then.
+
+It is a run of its own, of one task, in a root that lies over that of the origin (`store.layered`): so its inputs are neither copied nor
+changed, and everything that reads runs reads it. Only what a step cannot do without goes around it: environment, secrets, timeout, a
+process of its own. Attempts are not repeated and failures not caught: who spins a step wants to see what it does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rayflow.catalog.index import note_start
+from rayflow.catalog.run import RunRecord, claim_run
+from rayflow.catalog.scope import ancestors
+from rayflow.client.attempts import Attempt
+from rayflow.flow import lint
+from rayflow.flow.definition import FlowDefinition
+from rayflow.model.errors import UsageError
+from rayflow.model.indexes import IndexSet, TaskKey
+from rayflow.model.records import Row, Segment
+from rayflow.model.spec import StepSpec
+from rayflow.runtime.continuing import reusable_of
+from rayflow.runtime.driving import Plan, Spun, drive
+from rayflow.runtime.launch import continuation, new_record
+from rayflow.runtime.notices import Reporter, Warned
+from rayflow.runtime.settings import RunResult, Settings
+from rayflow.store import open_root
+from rayflow.store.blobs import Blobs
+from rayflow.store.layered import lay_over
+
+ACTING = frozenset({"environment", "secrets", "timeout", "isolated", "project", "card", "conda", "pypi"})
+"""The decorators that act on a step that is spun."""
+
+
+@dataclass(frozen=True)
+class Spin:
+    """What is to be spun: the task (`attempt`: its latest), and artifacts that it is to see instead of its own, or besides. For a join
+    these are by the pathspec "run/step/task" of the input that they are of."""
+
+    attempt: Attempt
+    artifacts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    skips_decorators: bool = False
+
+
+def spin_flow(definition: FlowDefinition, settings: Settings, reporter: Reporter, spin: Spin) -> RunResult:
+    """Performs the task in a new run under `settings.root`, a local directory. UsageError for what cannot be spun."""
+    lint.check(definition.graph)
+    attempt, key = spin.attempt, spin.attempt.key
+    _refuse(definition, attempt)
+    below = attempt.handle.store
+    os.makedirs(settings.root, exist_ok=True)
+    lay_over(settings.root, below.url)
+    store = open_root(settings.root, create=True)
+    origin = attempt.handle.record
+    record = continuation(definition, settings, store, new_record(definition, settings, store), origin, key.step)
+    record, given = _with_artifacts(record, Blobs(store, definition.name, record.run_id), spin, _given(definition, attempt))
+    record = claim_run(store, record, is_id_given=True)
+    note_start(store, record)
+    spec = _spec(definition.specs[key.step], reporter, key.step, skips=spin.skips_decorators)
+    alone = replace(definition, specs={**definition.specs, key.step: spec})
+    return drive(alone, settings, reporter, store, Plan(record, spun=Spun(key, attempt.parent, given)))
+
+
+def _refuse(definition: FlowDefinition, attempt: Attempt) -> None:
+    step, graph = attempt.key.step, definition.graph
+    if step not in graph:
+        raise UsageError(f"The flow has no step '{step}' any more, so it cannot be spun. Steps are: {', '.join(graph.nodes)}.")
+    if graph.is_gang(step):
+        raise UsageError(f"Step '{step}' is a gang (@parallel), of which no task runs by itself. Spin another step, or run the flow.")
+    if attempt.parent is None and step != graph.start:
+        raise UsageError(f"It is not known what led to {step} in run {attempt.handle.layout.run}. Spin a task that began.")
+
+
+def _spec(spec: StepSpec, reporter: Reporter, step: str, *, skips: bool) -> StepSpec:
+    ignored = [each.name for each in spec.decorators if skips or each.name not in ACTING]
+    if ignored:
+        reporter.tell(Warned(f"Step '{step}' is spun without its decorators {', '.join(dict.fromkeys(ignored))}."))
+    kept = tuple(each for each in spec.decorators if each.name not in ignored)
+    if skips:
+        return StepSpec()
+    return StepSpec(
+        timeout_s=spec.timeout_s, environment=spec.environment, is_isolated=spec.is_isolated, secrets=spec.secrets, decorators=kept
+    )
+
+
+def _given(definition: FlowDefinition, attempt: Attempt) -> tuple[Segment, ...]:
+    """What is committed of the steps that the task can see; of its own step the laps before."""
+    key = attempt.key
+    wanted = ancestors(definition.graph, key.step)
+    segments, _ = reusable_of(attempt.handle.opened)
+    return tuple(each for each in segments if (each.step in wanted if each.step != key.step else each.lap < key.lap))
+
+
+def _with_artifacts(record: RunRecord, blobs: Blobs, spin: Spin, given: tuple[Segment, ...]) -> tuple[RunRecord, tuple[Segment, ...]]:
+    """The record and the segments, with the artifacts that were given in the rows of the tasks that led to this one."""
+    if not spin.artifacts:
+        return record, given
+    attempt = spin.attempt
+    view, parents = attempt.handle.view, attempt.handle.lineage.parents_of(attempt.key, attempt.parent)
+    if not parents:
+        stored = {name: blobs.put(name, value).owned_by(record.run_id) for name, value in spin.artifacts.items()}
+        return replace(record, parameters={**record.parameters, **stored}), given
+    is_join = attempt.handle.record.graph[attempt.key.step].is_join
+    by_parent: dict[TaskKey, Mapping[str, Any]] = {}
+    for parent in parents:
+        pathspec = f"{attempt.handle.layout.run}/{parent.step}/{view.task_id(parent)}"
+        values = spin.artifacts.get(pathspec, {}) if is_join else spin.artifacts
+        if values:
+            by_parent[parent] = values
+    unknown = set(spin.artifacts) - {f"{attempt.handle.layout.run}/{each.step}/{view.task_id(each)}" for each in parents}
+    if is_join and unknown:
+        raise UsageError(
+            f"ARTIFACTS has '{sorted(unknown)[0]}', which is no input of the join. Name inputs as run/step/task, such as "
+            f"{attempt.handle.layout.run}/{parents[0].step}/{view.task_id(parents[0])}."
+        )
+    return record, tuple(piece for segment in given for piece in _changed(segment, by_parent, spin, blobs, record.run_id))
+
+
+def _changed(segment: Segment, by_parent: Mapping[TaskKey, Mapping[str, Any]], spin: Spin, blobs: Blobs, run_id: str) -> Iterator[Segment]:
+    """The segment, those of its tasks apart whose rows get other artifacts."""
+    keys = [key for key in by_parent if (key.step, key.lap) == (segment.step, segment.lap) and key.index in segment.indices]
+    left = segment.indices
+    for key in keys:
+        alone = IndexSet.single(key.index)
+        left = left.difference(alone)
+        row = spin.attempt.handle.reader.row(segment, key.index)
+        stored = {name: blobs.put(name, value).owned_by(run_id) for name, value in by_parent[key].items()}
+        yield replace(segment.part(alone), rows=(_owned(row, segment.run, stored),), pack=None, pack_row=0, pack_indices=None)
+    if left:
+        yield segment.part(left)
+
+
+def _owned(row: Row, run: str, stored: Mapping[str, Any]) -> Row:
+    return replace(row, artifacts={**{name: each.owned_by(run) for name, each in row.artifacts.items()}, **stored})
+
+
+__all__ = ["Spin", "spin_flow"]

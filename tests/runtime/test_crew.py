@@ -10,7 +10,7 @@ from rayflow import FlowSpec, step
 from rayflow.flow.definition import define
 from rayflow.model.commands import Batch
 from rayflow.model.indexes import IndexSet
-from rayflow.model.ports import Work
+from rayflow.model.ports import Capabilities, Work
 from rayflow.runtime.crew import LONG_S, Crew
 
 
@@ -40,6 +40,7 @@ class Noted:
     is_ready: bool = False
     is_started: bool = False
     works: list[str] = field(default_factory=list)
+    capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
 
     def start(self):
         self.is_started = True
@@ -58,7 +59,7 @@ class Team:
         self.crew = Crew(definition.graph, definition.specs, process=self.process, spare=self.spare, clock=lambda: self.now)
 
     def submit(self, step_name: str) -> None:
-        self.crew.submit(Work(Batch(1, step_name, IndexSet.single(0)), b"", b"", "s", step_name))
+        self.crew.submit([Work(Batch(1, step_name, IndexSet.single(0)), b"", b"", "s", step_name)])
 
     def pass_by(self, seconds: float, *, are_waiting: bool = True) -> None:
         self.now += seconds

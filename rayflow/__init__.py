@@ -15,8 +15,8 @@
     if __name__ == "__main__":
         HelloFlow()
 
-The layers, top down (imports point down only; the import contracts enforce it): `runner`, `cli`, `runtime`, `client`, `executors | store |
-catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
+The layers, top down (imports point down only; the import contracts enforce it): `runner`, `cli`, `runtime`, `s3`, `client`, `executors |
+store | catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
 
 Names are loaded when they are first used: `import rayflow` loads neither ray nor pyarrow nor fsspec.
 """
@@ -80,6 +80,7 @@ _HOMES = {
     "metadata": "rayflow.client",
     "get_metadata": "rayflow.client",
     "default_metadata": "rayflow.client",
+    "S3": "rayflow.s3",
     "Runner": "rayflow.runner",
     "NBRunner": "rayflow.runner",
 }
@@ -116,8 +117,10 @@ if TYPE_CHECKING:
     from rayflow.flow.step import step
     from rayflow.flow.userdecorators import USER_SKIP_STEP, UserStepDecorator, user_step_decorator
     from rayflow.runner import NBRunner, Runner
+    from rayflow.s3 import S3
 
 __all__ = [
+    "S3",
     "USER_SKIP_STEP",
     "Config",
     "ConfigValue",

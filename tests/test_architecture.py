@@ -34,6 +34,8 @@ UPWARD = ("rayflow.flow.flowspec", "rayflow.cli.main")
 
 MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/client/roots.py": "where values from buckets are kept: a notebook has no command line",
+    "rayflow/s3/client.py": "credentials and the data root, where a step or a notebook makes an S3",
+    "rayflow/store/codecs/shelf.py": "which serializers are switched off, in whatever process one is needed",
     "rayflow/client/session.py": "the root and the user that a notebook means when it names none",
     "rayflow/runtime/assembly.py": "the launcher's environment, sent to the workers of its own machine",
     "rayflow/runtime/session.py": "a worker takes on the launcher's environment",
@@ -62,6 +64,7 @@ NAMES_THAT_SAY_IT = {
 MAY_PRINT = {
     "rayflow/runtime/worker.py": "into the task's own output: it failed, or @catch swallowed it",
     "rayflow/runtime/failures.py": "the traceback, into the task's own output",
+    "rayflow/s3/bucket.py": "into the task's own stderr: a request is made again",
     "rayflow/executors/keeper.py": "into the log of the process that keeps the warm cluster",
     "rayflow/runner/relay.py": "what a flow that a program runs says, where the program asked to see it",
 }

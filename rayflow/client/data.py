@@ -100,6 +100,11 @@ class DataArtifact(RayflowObject):
         return self._described().type
 
     @property
+    def encoding(self) -> str:
+        """The form of its bytes: "json", "text", "npy", "arrow", "pickle" ..., or "custom:" and what a serializer of a user's says."""
+        return self._described().codec.partition("#")[0]
+
+    @property
     def preview(self) -> str:
         """At most 80 characters of text, as noted when it was stored: nothing is loaded. Empty for what is computed."""
         return self._described().preview

@@ -28,6 +28,7 @@ from rayflow.executors.local import LocalCluster
 from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.executors.ray_faults import failure_of, peak_in
 from rayflow.executors.ray_gangs import PlacedGangs
+from rayflow.executors.watch import Watch
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
 from rayflow.model.records import Failure, FailureKind
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
 _WARM_UP_S = 5.0
-_LOOK_S = _LAST_LOOK_S = 1.0
+_LAST_LOOK_S = 1.0
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
 _ISOLATED = "RAYFLOW_ISOLATED"
@@ -59,20 +60,6 @@ class _Flight:
     """To be killed as soon as it has begun."""
     offer: RowOffered | None = None
     """Of which not all values have arrived: each is an item of the stream by itself, which stays where it is."""
-
-
-@dataclass(eq=False)
-class Watch:
-    """Looks every second whether the warm cluster is still kept: Ray itself would end this very process a minute after its death."""
-
-    _looked: float = 0.0
-
-    def sees(self, warm: WarmCluster) -> bool:
-        now = time.monotonic()
-        if now - self._looked < _LOOK_S:
-            return True
-        self._looked = now
-        return warm.is_kept
 
 
 @dataclass(eq=False)

@@ -22,7 +22,8 @@ class RunContext:
     """What all tasks of a run share; made once per process.
 
     `graph` is called when somebody asks for `current.graph`. `open` gives the client object of a pathspec ("Flow/run" or
-    "Flow/run/step/task"), injected since the client is a layer above. `extras` are further attributes: `project_name` ...
+    "Flow/run/step/task"), injected since the client is a layer above. `root` is where the run is stored.
+    `extras` are further attributes: `project_name` ...
     """
 
     flow_name: str
@@ -37,6 +38,7 @@ class RunContext:
     tempdir: str = "."
     extras: Mapping[str, Any] | None = None
     trigger: Callable[[], Any] | None = None
+    root: str | None = None
 
 
 @dataclass(slots=True)
@@ -143,6 +145,11 @@ class Current:
         if self._run is None or self._run.graph is None:
             raise RuntimeError("current.graph was asked for outside a flow. Use it in a step.")
         return self._run.graph()
+
+    @property
+    def root(self) -> str | None:
+        """Where the run is stored: a directory or a URL."""
+        return None if self._run is None else self._run.root
 
     @property
     def run(self) -> Any:

@@ -4,12 +4,14 @@
     +-- UserError                        fix the flow, the call or the input; exit code 1 (usage errors: 2)
     |   +-- LintWarn, InvalidNextException, UnhandledInMergeArtifactsException, MissingInMergeArtifactsException,
     |   |   ParameterFieldFailed, ParameterFieldTypeMismatch, RayflowUnknownUser, RayflowTaggingError, ...
+    |   +-- RayflowS3URLException, RayflowS3NotFound, RayflowS3AccessDenied, RayflowS3InvalidObject, RayflowS3InvalidRange
     |   +-- RayflowNotFound, RayflowInvalidPathspec, RayflowNamespaceMismatch (also KeyError-free: containers raise KeyError)
     +-- TaskFailedException              your code raised, died or timed out
     |   +-- ArtifactUnserializable, TimeoutException, FailureHandledByCatch
     +-- SystemFault                      ours, the disk's or the cluster's; `is_retryable` says whether again may help
         +-- StoreFault: StoreMissing, StoreExists, StoreCorrupt, StoreReadOnly, StoreNewer
         +-- RunOwnedElsewhere, RunFenced, ClusterFault
+        +-- RayflowS3Exception, RayflowS3InsufficientDiskSpace
 
 Classes whose names Metaflow users know keep them, with `Rayflow` for `Metaflow`; `rayflow.exception` exports all.
 """
@@ -168,6 +170,34 @@ class UnsafeName(UserError):
     headline = "Unsafe name"
 
 
+class RayflowS3URLException(UserError):
+    """A key or a root of the S3 client that it cannot use."""
+
+    headline = "Invalid address"
+
+
+class RayflowS3NotFound(UserError):
+    """No such object, bucket or local file."""
+
+    headline = "S3 object not found"
+
+
+class RayflowS3AccessDenied(UserError):
+    headline = "S3 access denied"
+
+
+class RayflowS3InvalidObject(UserError):
+    """What was to be stored is neither text nor bytes nor a binary file that can be read and sought."""
+
+    headline = "Not a string-like object"
+
+
+class RayflowS3InvalidRange(UserError):
+    """A part of an object that it does not have."""
+
+    headline = "S3 invalid range"
+
+
 class TaskFailedException(RayflowException):
     """The user's code raised, died or timed out."""
 
@@ -255,3 +285,15 @@ class ClusterFault(SystemFault):
     """Ray could not be started or reached, or cannot satisfy a need."""
 
     headline = "Cluster error"
+
+
+class RayflowS3Exception(SystemFault):
+    """A bucket did not do what was asked, although it was asked again for a minute."""
+
+    headline = "S3 access failed"
+
+
+class RayflowS3InsufficientDiskSpace(SystemFault):
+    """What was to be downloaded does not fit on this machine's disk."""
+
+    headline = "Insufficient disk space"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from rayflow.model.errors import UnsafeName
 
 FORMAT_FILE = "rayflow.json"
+OVER_FILE = "over.json"
+"""In a local root that lies over others: their URLs (see `rayflow.store.layered`)."""
 MAX_NAME = 200
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _RUN_ID = re.compile(r"[0-9]{1,20}|[A-Za-z][A-Za-z0-9_\-]{0,39}")

@@ -142,7 +142,7 @@ class Crew:
             needs = self._needs_of_gang(executor, step, needs, len(works))
         for work in works:
             self._where[work.batch.id] = executor
-            lent = work.lent if executor.capabilities.can_lend else {}
+            lent = work.lent if not work.lent or executor.capabilities.can_lend else {}
             executor.submit(replace(work, resources=needs, lent=lent))
 
     def _needs_of_gang(self, executor: Executor, step: str, needs: Resources, size: int) -> Resources:

@@ -165,6 +165,7 @@ def run_context_of(shared: Shared) -> RunContext:
         open=open_here,
         extras=record.facts.get("current", {}),
         trigger=trigger if record.facts.get("trigger") else None,
+        root=shared.root,
     )
 
 

@@ -24,7 +24,7 @@ from rayflow.flow.current import current
 from rayflow.flow.transition import Transition, check_taken, static_transition
 from rayflow.model.caught import FALLBACK_TYPE, CaughtException
 from rayflow.model.commands import Batch
-from rayflow.model.errors import ArtifactUnserializable, InvalidNextException
+from rayflow.model.errors import InvalidNextException, RayflowException, SystemFault, TimeoutException
 from rayflow.model.graph import Node
 from rayflow.model.indexes import Lane
 from rayflow.model.ports import Work
@@ -316,8 +316,10 @@ class _BatchRunner:
                 return row.artifacts
             spans = self.capture.end() if self.capture else _NO_SPANS
             return stage.add(index, attempt, tried, spans)
-        except ArtifactUnserializable as error:
-            tried.failure = failure_of(error)
+        except RayflowException as error:
+            if isinstance(error, (SystemFault, TimeoutException)):
+                raise
+            tried.failure = replace(failure_of(error), kind=FailureKind.ARTIFACT)  # a serializer of the user's may raise any of the family
             self._print_failure(f"<flow {self.shared.record.flow} step {stage.node.name}>", error)
             return None
 
@@ -341,7 +343,9 @@ class _BatchRunner:
     def _can_store(self, name: str, value: Any) -> bool:
         try:
             self.session.blobs.put(name, value)
-        except ArtifactUnserializable:
+        except RayflowException as error:
+            if isinstance(error, SystemFault):
+                raise
             return False
         return True
 

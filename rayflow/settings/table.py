@@ -86,6 +86,15 @@ FLOW_CONFIG = Setting("FLOW_CONFIG", entries('JSON such as {"cfg": "FILE"}'), "n
 FLOW_CONFIG_VALUE = Setting(
     "FLOW_CONFIG_VALUE", entries('JSON such as {"cfg": {"alpha": 1}}'), "none", "Values of Configs by name, as --config-value."
 )
+DATATOOLS_S3ROOT = Setting(
+    "DATATOOLS_S3ROOT", text("a URL such as s3://bucket/path"), "user-data under the root", "Where S3(run=...) keeps the data of runs."
+)
+ENABLED_ARTIFACT_SERIALIZER = Setting(
+    "ENABLED_ARTIFACT_SERIALIZER",
+    text('names after a minus, such as -arrow or ["-arrow"]'),
+    "all of them",
+    "Which serializers of packages are left out.",
+)
 CACHE = Setting(
     "CACHE", place("a directory, or off", ("off",)), "~/.cache/rayflow", "Where values that the client read of a bucket are kept."
 )
@@ -112,6 +121,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     DEFAULT_SECRETS_BACKEND_TYPE,
     FLOW_CONFIG,
     FLOW_CONFIG_VALUE,
+    DATATOOLS_S3ROOT,
+    ENABLED_ARTIFACT_SERIALIZER,
     CACHE,
     CACHE_GB,
     STATE_DIR,

@@ -22,7 +22,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, StoreMissing
+from rayflow.model.errors import RayflowException, StoreCorrupt, StoreMissing, SystemFault
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
@@ -125,8 +125,8 @@ class Blobs:
                 continue
             try:
                 encoded = value if isinstance(value, (Artifact, Encoded)) else self.encode(name, value)
-            except ArtifactUnserializable:
-                if skips_unserializable:
+            except RayflowException as error:
+                if skips_unserializable and not isinstance(error, SystemFault):
                     continue
                 raise
             if later is not None and isinstance(encoded, Encoded) and not _is_small(encoded, tables_as_files):
@@ -159,7 +159,9 @@ class Blobs:
                 kept = self.encode(name, value)
                 nbytes = kept.nbytes
             found = self._put_parts(name, value, nbytes) if nbytes >= slices.FROM_NBYTES else None
-        except ArtifactUnserializable:  # told when the value itself is put
+        except RayflowException as error:  # told when the value itself is put
+            if isinstance(error, SystemFault):
+                raise
             return value
         return kept if found is None else slices.encode(found, value)
 

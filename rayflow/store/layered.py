@@ -13,8 +13,8 @@ from contextlib import suppress
 
 from rayflow.model.entry import Entry
 from rayflow.model.errors import StoreCorrupt, StoreFault, StoreMissing
+from rayflow.model.layout import OVER_FILE
 from rayflow.model.ports import Store
-from rayflow.store.opening import OVER_FILE
 
 
 class LayeredStore:

@@ -8,15 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 from rayflow.model.errors import StoreCorrupt, StoreExists, StoreFault, StoreMissing, StoreNewer, UsageError
-from rayflow.model.layout import FORMAT_FILE
+from rayflow.model.layout import FORMAT_FILE, OVER_FILE
 from rayflow.store.local import LocalStore
 
 if TYPE_CHECKING:  # the ports pull in every noun of the model: 30 ms that opening a store does not need
     from rayflow.model.ports import Store
 
 FORMAT_VERSION = 1
-OVER_FILE = "over.json"
-"""In a local root that lies over others: their URLs (see `store.layered`)."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 

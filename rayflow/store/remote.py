@@ -15,31 +15,17 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from rayflow.model.entry import Entry
 from rayflow.model.errors import StoreExists, StoreFault, StoreMissing, UsageError
 from rayflow.model.ports import Store
+from rayflow.store.filesystems import DEADLINE_S, is_transient, modified_us, open_filesystem, options_for, patiently, status_of
 from rayflow.store.keys import safe_key
 
 T = TypeVar("T")
-
-_DEADLINE_S = 60.0
-_FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 8.0
-_S3_CONNECTIONS = 64
-_TRANSIENT_STATUS = {408, 409, 425, 429, 500, 502, 503, 504}
-_TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling", "ThrottlingException"}
-_TRANSIENT_NAMES = {
-    "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "ConnectionError",
-    "IncompleteReadError", "ResponseStreamingError", "ServerDisconnectedError", "ClientPayloadError", "FSTimeoutError",
-    "ClientOSError", "ServerTimeoutError", "HTTPClientError", "ClientConnectorError", "SSLError", "ProxyConnectionError",
-}  # fmt: skip
-"""Classes of botocore, aiohttp and fsspec, by name: which of them is installed depends on the URL."""
 
 _memory_lock = threading.RLock()
 """fsspec's memory file system is one dictionary for the process, whose writes are visible in parts and whose creates race."""
@@ -52,14 +38,14 @@ class RemoteStore:
 
     can_append = False
 
-    def __init__(self, url: str, *, deadline_s: float = _DEADLINE_S, **options: Any) -> None:
+    def __init__(self, url: str, *, deadline_s: float = DEADLINE_S, **options: Any) -> None:
         protocol, _, path = url.partition("://")
         self.url = f"{protocol}://{path.rstrip('/')}"
         self._deadline_s = deadline_s
         self._protocol = protocol.lower()
         if not path.strip("/") and self._protocol != "memory":
             raise UsageError(f"The root {url} names no bucket. Give one: {protocol}://bucket/path.")
-        self._options = {**_options_for(self._protocol), **options}
+        self._options = {**options_for(self._protocol), **options}
         self._lock = _memory_lock if self._protocol == "memory" else nullcontext()
         self._pid = 0
         self._opened: tuple[Any, str] | None = None
@@ -88,7 +74,7 @@ class RemoteStore:
                 # `start` is given even where it is 0: without it s3fs asks for the size first, a request more per read.
                 return bytes(fs.cat_file(path, start=start, end=stop))
             except OSError as error:
-                if _status_of(error) == 416:  # a range behind the end
+                if status_of(error) == 416:  # a range behind the end
                     return b""
                 raise
 
@@ -120,7 +106,7 @@ class RemoteStore:
         return (key for key, _ in self._below(prefix))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        return (Entry(key, int(facts.get("size") or 0), _modified_us(facts)) for key, facts in self._below(prefix))
+        return (Entry(key, int(facts.get("size") or 0), modified_us(facts)) for key, facts in self._below(prefix))
 
     def _below(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """The keys under `prefix`, sorted, with what the file system says of each."""
@@ -143,7 +129,7 @@ class RemoteStore:
     def _fs_and_root(self) -> tuple[Any, str]:
         """The file system of this process: connections and event loops do not survive a fork."""
         if self._opened is None or self._pid != os.getpid():
-            self._opened = _open(self.url, self._options)
+            self._opened = open_filesystem(self.url, self._options)
             self._pid = os.getpid()
         return self._opened
 
@@ -157,13 +143,9 @@ class RemoteStore:
 
     def _persist(self, deed: str, key: str, act: Callable[[], T], **missing: T) -> T:
         """`act`, again while that may help; its error named at last. `missing` is what it means that the object is not there."""
-        from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
-
-        wait = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
-        again = Retrying(stop=stop_after_delay(self._deadline_s), wait=wait, retry=retry_if_exception(_is_transient), reraise=True)
         try:
             with self._lock:
-                return again(act)
+                return patiently(act, self._deadline_s)
         except FileNotFoundError as error:
             if "missing" in missing:
                 return missing["missing"]
@@ -174,15 +156,15 @@ class RemoteStore:
             raise self._fault(error, deed, key) from error
 
     def _fault(self, error: Exception, deed: str, key: str) -> StoreFault:
-        is_transient = _is_transient(error)
+        may_pass = is_transient(error)
         if isinstance(error, PermissionError):
             way_out = "Check the credentials and the policy of the bucket."
-        elif is_transient:
+        elif may_pass:
             way_out = f"It was retried for {self._deadline_s:.0f} s. Resume when the storage answers again."
         else:
             way_out = "Check the URL and the endpoint."
         made = StoreFault(f"Cannot {deed} {self.url}/{key}: {type(error).__name__}: {str(error)[:300]}. {way_out}", key)
-        made.is_retryable = is_transient
+        made.is_retryable = may_pass
         return made
 
 
@@ -200,82 +182,6 @@ def can_create_exclusively(store: Store) -> bool:
     return False
 
 
-def _modified_us(facts: Mapping[str, Any]) -> int:
-    """When an object was written, by whatever name the file system gives that: microseconds since 1970; now, where it does not tell."""
-    for name in ("LastModified", "last_modified", "updated", "mtime", "created"):
-        moment = facts.get(name)
-        if isinstance(moment, str):
-            moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-        if isinstance(moment, datetime):
-            return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1e6)
-        if isinstance(moment, (int, float)):
-            return int(moment * 1e6)
-    return time.time_ns() // 1000
-
-
-def _options_for(protocol: str) -> dict[str, Any]:
-    if protocol in ("s3", "s3a"):
-        return {"use_listings_cache": False, "config_kwargs": {"max_pool_connections": _S3_CONNECTIONS}}
-    return {} if protocol == "memory" else {"use_listings_cache": False}
-
-
-def _open(url: str, options: dict[str, Any]) -> tuple[Any, str]:
-    import fsspec
-
-    try:
-        # An instance of our own: fsspec's cached ones keep the endpoint and the credentials that the environment had when they were made.
-        fs, root = fsspec.core.url_to_fs(url, skip_instance_cache=True, **options)
-    except (ValueError, ImportError) as error:
-        raise UsageError(
-            f"The root {url} cannot be opened: {error}. Give a directory or the URL of a bucket (s3://bucket/path)."
-        ) from error
-    return fs, root.rstrip("/")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    for _ in range(5):
-        if seen is None:
-            return
-        yield seen
-        seen = seen.__cause__ or seen.__context__
-
-
-def _status_of(error: BaseException) -> int | None:
-    """The HTTP status behind an error of botocore, aiohttp, gcsfs or adlfs; None where there is none."""
-    for cause in _causes(error):
-        response = getattr(cause, "response", None)
-        if isinstance(response, dict):
-            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if isinstance(status, int) and status >= 300:
-                return status
-        for name in ("status", "status_code", "code"):
-            status = getattr(cause, name, None)
-            if isinstance(status, int) and 300 <= status < 600:
-                return status
-    return None
-
-
-def _code_of(error: BaseException) -> str:
-    for cause in _causes(error):
-        response = getattr(cause, "response", None)
-        if isinstance(response, dict):
-            return str(response.get("Error", {}).get("Code", ""))
-    return ""
-
-
 def _is_lost(error: BaseException) -> bool:
     """Whether a creation failed since the object was there."""
-    return isinstance(error, FileExistsError) or _status_of(error) == 412
-
-
-def _is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later."""
-    if isinstance(error, (StoreFault, FileNotFoundError, FileExistsError, PermissionError)):
-        return False
-    status = _status_of(error)
-    if status is not None:
-        return status in _TRANSIENT_STATUS or _code_of(error) in _TRANSIENT_CODES
-    if isinstance(error, (ConnectionError, TimeoutError)):
-        return True
-    return any(type(cause).__name__ in _TRANSIENT_NAMES for cause in _causes(error))
+    return isinstance(error, FileExistsError) or status_of(error) == 412

@@ -16,8 +16,10 @@ from rayflow.runtime.shared import FlowSource
 
 
 @pytest.fixture(autouse=True)
-def _mode():
-    """Every test begins in the mode, and ends out of it."""
+def _mode(monkeypatch):
+    """Every test begins in the mode, and ends out of it. The tests beside Metaflow are a package `metaflow` for pytest: it is hidden."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "metaflow"]:
+        monkeypatch.delitem(sys.modules, name)
     compat.enter("metaflow")
     yield
     compat.enter(None)

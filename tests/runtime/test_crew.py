@@ -9,8 +9,10 @@ import pytest
 from rayflow import FlowSpec, step
 from rayflow.flow.definition import define
 from rayflow.model.commands import Batch
+from rayflow.model.errors import ClusterFault
 from rayflow.model.indexes import IndexSet
-from rayflow.model.ports import Capabilities, Work
+from rayflow.model.ports import Seat, Work
+from rayflow.model.spec import Resources
 from rayflow.runtime.crew import LONG_S, Crew
 
 
@@ -40,7 +42,6 @@ class Noted:
     is_ready: bool = False
     is_started: bool = False
     works: list[str] = field(default_factory=list)
-    capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
 
     def start(self):
         self.is_started = True
@@ -95,3 +96,55 @@ def test_tasks_go_to_ray_once_it_is_there():
     team.submit("work")
 
     assert (team.process.works, team.spare.works) == (["work", "work"], ["work"])
+
+
+class Small(Noted):
+    """A cluster of two CPUs."""
+
+    def __init__(self, address=None):
+        super().__init__(is_ready=True)
+        self.address = address
+        self.given: list[Resources] = []
+
+    def slots(self, resources):
+        return int(2 / resources.cpus)
+
+    def limit(self, resources, size=1):
+        return Resources(cpus=min(resources.cpus, 2 / size))
+
+    def submit(self, work):
+        self.given.append(work.resources)
+
+
+def called(small, size, **options):
+    """What is warned of when gangs of so many nodes are called, twice."""
+    definition, warnings = define(Fanned), []
+    crew = Crew(definition.graph, definition.specs, ray=small, warn=warnings.append, **options)
+    nodes = [Work(Batch(-k, "work", IndexSet.single(k)), b"", b"", "s", "work", seat=Seat(1, size)) for k in range(size)]
+    crew.submit(nodes)
+    crew.submit(nodes)
+    return warnings
+
+
+def test_a_gang_that_fits_gets_what_it_asks_for():
+    small = Small()
+
+    assert (called(small, 2), small.given) == ([], [Resources()] * 4)
+
+
+def test_a_gang_beyond_a_cluster_of_the_runs_own_shares_what_there_is_and_says_so_once():
+    small = Small()
+
+    (warning,) = called(small, 4)
+
+    assert small.given == [Resources(cpus=0.5)] * 8
+    assert warning == (
+        "Step 'work' calls 4 nodes that need 1 CPU each, and the cluster has 0.5 CPU for each: they run with that. "
+        "`--strict-resources` refuses instead."
+    )
+
+
+@pytest.mark.parametrize(("address", "options"), [("10.0.0.1:6379", {}), (None, {"is_strict": True})])
+def test_a_gang_beyond_a_cluster_that_cannot_grow_is_refused(address, options):
+    with pytest.raises(ClusterFault, match=r"calls 4 nodes that need 1 CPU each, .* Lower num_parallel or @resources, or give a cluster"):
+        called(Small(address), 4, **options)

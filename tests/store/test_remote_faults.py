@@ -67,6 +67,17 @@ def test_a_transient_error_is_tried_again(store, error):
     assert store.read("x") == b"1"
 
 
+def test_a_reply_that_ended_early_is_no_bad_request(store):
+    cut = type("ContentLengthError", (Exception,), {"code": 400})("not enough data")
+    error = type("ClientPayloadError", (Exception,), {})("the reply is not complete")
+    error.__cause__ = cut
+    FlakyFileSystem.script = [error]
+
+    store.write("x", [b"1"])
+
+    assert store.read("x") == b"1"
+
+
 def test_a_permission_error_is_told_at_once(store):
     FlakyFileSystem.script = [PermissionError("Access Denied")]
 

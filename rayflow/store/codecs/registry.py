@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 from rayflow.model.errors import StoreCorrupt, UserError
-from rayflow.store.codecs import pickles, plain
+from rayflow.store.codecs import declared, pickles, plain
 from rayflow.store.codecs.preview import preview_of, type_name
 
 Chunk = bytes | memoryview
@@ -79,6 +79,9 @@ _LIBRARIES = {
 }
 """Top module of a type -> the module here whose `encode(value, options)` knows it."""
 
+CUSTOM = "custom:"
+"""How the names of codecs begin of what serializers of the user's stored: see `foreign`."""
+
 _DECODERS: dict[str, Callable[[memoryview], Any]] = {**plain.DECODERS, "pickle": pickles.decode}
 _DECODER_MODULES = {
     "npy": "rayflow.store.codecs.arrays",
@@ -92,7 +95,7 @@ _registered: list[tuple[int, Codec]] = []
 def register(codec: Codec, priority: int = 0) -> None:
     """Lets `codec` have the values it claims, before the built-in ones; of several the highest priority goes first. To be called
     in every process that stores or loads such values: at the top of the flow's module, say."""
-    if codec.name in _DECODER_MODULES or codec.name in plain.DECODERS or codec.name == "pickle":
+    if codec.name.startswith(CUSTOM) or codec.name in _DECODER_MODULES or codec.name in plain.DECODERS or codec.name == "pickle":
         raise UserError(f"A codec cannot be called {codec.name!r}: rayflow's own is. Give it a name of your own.")
     _registered[:] = [entry for entry in _registered if entry[1].name != codec.name]
     _registered.append((priority, codec))
@@ -100,10 +103,19 @@ def register(codec: Codec, priority: int = 0) -> None:
     _DECODERS[codec.name] = codec.decode
 
 
+def claims() -> Callable[[object], bool] | None:
+    """Whether a codec or serializer of the user's may want a value, plain as it may be; None where there is none to ask."""
+    if not _registered and not declared.types:
+        return None
+    from rayflow.store.codecs import foreign
+
+    return lambda value: any(codec.claims(value) for _, codec in _registered) or foreign.claimant(value, is_plain=True) is not None
+
+
 def encode(value: object, *, name: str = "", tables: str = "arrow", by_value_modules: frozenset[str] = frozenset()) -> Encoded:
     """`value` as bytes. Raises `ArtifactUnserializable`, which names the attribute at fault."""
     kind = type(value)
-    plainly = None if _registered else plain.ENCODERS.get(kind)
+    plainly = None if _registered or declared.types else plain.ENCODERS.get(kind)
     if plainly is not None:
         found = plainly(value)
         if found is not None:
@@ -120,6 +132,10 @@ def decode(codec: str, buffer: bytes | bytearray | memoryview, *, name: str = ""
     where a module that it needs is missing here. Arrays are writable where `buffer` is."""
     decoder = _DECODERS.get(codec)
     if decoder is None:
+        if codec.startswith(CUSTOM):
+            from rayflow.store.codecs import foreign
+
+            return foreign.decode(codec, bytes(buffer), name)
         module = _DECODER_MODULES.get(codec)
         if module is None:
             raise UserError(f"Artifact {name!r} was stored by the codec {codec!r}, which is not registered here: import its module first.")
@@ -141,11 +157,17 @@ def _parts_of(value: object, options: Options) -> tuple[str, Parts]:
             if parts is not None:
                 return codec.name, parts
     plainly = plain.ENCODERS.get(kind)
-    if plainly is not None:
-        found = plainly(value)
-        if found is not None:
-            return found[0], Parts(found[1], [found[2]])
-    else:
+    found = plainly(value) if plainly is not None else None
+    if found is None or declared.types:
+        from rayflow.store.codecs import foreign
+
+        serializer = foreign.claimant(value, is_plain=found is not None)
+        if serializer is not None:
+            codec, content = foreign.encode(serializer, value, options.name)
+            return codec, Parts(".bin", [content])
+    if found is not None:
+        return found[0], Parts(found[1], [found[2]])
+    if plainly is None:
         module = _LIBRARIES.get(kind.__module__.partition(".")[0])
         if module is not None:
             parts = import_module(module).encode(value, options)

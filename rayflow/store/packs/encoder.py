@@ -11,6 +11,7 @@ from typing import Any
 
 from rayflow.model.errors import ArtifactUnserializable
 from rayflow.model.records import Artifact, Status
+from rayflow.store.codecs import claims
 from rayflow.store.packs.described import BOOKKEEPING, is_numpy_native
 
 Put = Callable[[str, object], Artifact]
@@ -33,7 +34,10 @@ class RowsEncoder:
         self._put_value = put
         self._rows: list[tuple[int, int, int, float, str, int, int, int, int, int]] = []
         self._columns: dict[str, list[Any]] = {}
-        self._raw: set[type] = {int, float, bool, type(None)}
+        self._native: set[type] = {int, float, bool, type(None)}
+        self._claims = claims()
+        self._raw: set[type] = self._native if self._claims is None else set()
+        """The types that need no second look."""
         self._put_now: dict[int, Artifact] = {}
         self.sized_nbytes = 0
         """How much of `nbytes` is text, bytes and descriptions: what rows of a short time can become large by."""
@@ -67,7 +71,7 @@ class RowsEncoder:
         for value in artifacts.values():
             kind = type(value)
             if kind not in raw:
-                if kind is str and len(value) <= _RAW_NBYTES and value.isascii():  # type: ignore[arg-type, attr-defined] - a str
+                if kind is str and self._claims is None and len(value) <= _RAW_NBYTES and value.isascii():  # type: ignore[arg-type, attr-defined] - a str
                     text_nbytes += len(value)  # type: ignore[arg-type]
                     continue
                 self._put_now.clear()
@@ -141,17 +145,19 @@ class RowsEncoder:
     def _kept(self, name: str, value: Any) -> object:
         """What the column keeps of a value: itself if it is a scalar, else its description."""
         kind = type(value)
-        if kind in self._raw:
-            return value
         if isinstance(value, Artifact):
             artifact = value
+        elif self._claims is not None and self._claims(value):
+            artifact = self._put_once(name, value)
+        elif kind in self._native:
+            return value
         elif kind is str or kind is bytes:
             if len(value) <= _RAW_NBYTES and (kind is bytes or _is_text(value)):
                 self.sized_nbytes += len(value)
                 return value
             artifact = self._put_once(name, value)
         elif is_numpy_native(kind):
-            self._raw.add(kind)
+            self._native.add(kind)
             return value
         else:
             artifact = self._put_once(name, value)

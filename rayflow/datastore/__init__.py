@@ -1,0 +1,1 @@
+"""Where Metaflow users look for what concerns how artifacts are stored: `rayflow.datastore.artifacts`."""

@@ -59,6 +59,7 @@ GRAPH = (
         "wide foreach > 1000",
         "tasks/fan-out.md",
         "scenarios/test_shapes.py::test_a_foreach_of_two_thousand_is_joined_and_can_be_iterated",
+        "scenarios/test_sizes.py::test_a_foreach_of_twelve_hundred_tasks_is_complete_and_in_order",
         "scenarios/test_shapes.py::test_a_hundred_thousand_splits_join_and_come_back_as_a_table",
     ),
     row(
@@ -165,6 +166,7 @@ DATA = (
         "artifacts > 4 GB",
         "tasks/tables.md",
         "scenarios/test_artifacts.py::test_more_than_four_gigabytes_are_an_artifact_like_any",
+        "scenarios/test_sizes.py::test_four_gigabytes_go_from_step_to_step_in_bounded_memory",
         "scenarios/test_artifacts.py::test_a_hundred_megabytes_are_a_blob_and_arrive_writable",
     ),
     row(

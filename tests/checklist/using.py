@@ -205,7 +205,7 @@ BELOW = (
     ),
     row(
         "pluggable serializers",
-        "tasks/own-types.md",
+        "tasks/serializers.md",
         "scenarios/test_serializers.py::test_values_go_through_all_steps_of_a_flow",
         "scenarios/test_serializers.py::test_a_failure_names_the_serializer_and_the_artifact",
         "scenarios/test_serializers.py::test_a_resume_takes_such_values_over",
@@ -214,7 +214,7 @@ BELOW = (
     ),
     row(
         "S3 client",
-        "tasks/objects.md",
+        "tasks/s3-data.md",
         "scenarios/test_user_data.py::test_data_of_a_run_are_beside_its_flow",
         "s3/test_s3_client.py::test_what_is_put_comes_back_and_the_results_are_in_the_order_of_the_keys",
         "s3/test_s3_client.py::test_nothing_is_asked_for_nothing",

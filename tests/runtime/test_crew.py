@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,7 @@ from rayflow.model.errors import ClusterFault
 from rayflow.model.indexes import IndexSet
 from rayflow.model.ports import Seat, Work
 from rayflow.model.spec import Resources
-from rayflow.runtime.crew import LONG_S, Crew
+from rayflow.runtime.crew import LONG_S, ROOM_S, Crew
 
 
 class Fanned(FlowSpec):
@@ -105,6 +106,7 @@ class Small(Noted):
         super().__init__(is_ready=True)
         self.address = address
         self.given: list[Resources] = []
+        self.gangs = SimpleNamespace(longest_wait_s=0.0)
 
     def slots(self, resources):
         return int(2 / resources.cpus)
@@ -148,3 +150,18 @@ def test_a_gang_beyond_a_cluster_of_the_runs_own_shares_what_there_is_and_says_s
 def test_a_gang_beyond_a_cluster_that_cannot_grow_is_refused(address, options):
     with pytest.raises(ClusterFault, match=r"calls 4 nodes that need 1 CPU each, .* Lower num_parallel or @resources, or give a cluster"):
         called(Small(address), 4, **options)
+
+
+def test_a_gang_that_waits_for_room_says_what_it_waits_for_once():
+    small, warnings = Small(), []
+    definition = define(Fanned)
+    crew = Crew(definition.graph, definition.specs, ray=small, warn=warnings.append)
+    crew.submit([Work(Batch(-k, "work", IndexSet.single(k)), b"", b"", "s", "work", seat=Seat(1, 2)) for k in range(2)])
+
+    for waited in (0.0, ROOM_S - 1, ROOM_S, ROOM_S + 1):
+        small.gangs.longest_wait_s = waited
+        crew.consider(lambda: True)
+
+    assert warnings == [
+        "Step 'work' calls 2 nodes that need 1 CPU each. The cluster has no room for all of them now: they begin together when it has."
+    ]

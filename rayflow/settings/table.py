@@ -95,6 +95,9 @@ ENABLED_ARTIFACT_SERIALIZER = Setting(
     "all of them",
     "Which serializers of packages are left out.",
 )
+TEMPDIR = Setting(
+    "TEMPDIR", place("a directory"), "the working directory", "Where S3 puts what it downloads, and what `current.tempdir` says."
+)
 CACHE = Setting(
     "CACHE", place("a directory, or off", ("off",)), "~/.cache/rayflow", "Where values that the client read of a bucket are kept."
 )
@@ -123,6 +126,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     FLOW_CONFIG_VALUE,
     DATATOOLS_S3ROOT,
     ENABLED_ARTIFACT_SERIALIZER,
+    TEMPDIR,
     CACHE,
     CACHE_GB,
     STATE_DIR,

@@ -362,6 +362,7 @@ AROUND_STEPS = (
         "`current` attributes",
         "reference/flows.md#rayflow.current",
         "scenarios/test_surroundings.py::test_current_knows_the_task",
+        "scenarios/test_surroundings.py::test_temporary_files_belong_where_the_setting_says",
         "flow/test_current.py::test_in_a_task_everything_is_known",
         "flow/test_current.py::test_outside_a_run_everything_is_none_or_false",
     ),

@@ -73,7 +73,7 @@ def test_every_link_to_a_file_of_the_repository_leads_somewhere():
 def test_the_readme_lists_the_settings_that_there_are():
     from rayflow.settings import SETTINGS
 
-    listed = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", README, flags=re.MULTILINE)
+    listed = re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \| (.*) \|$", README, flags=re.MULTILINE)
 
     assert listed == [(setting.name, setting.default, setting.help) for setting in SETTINGS]
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rayflow.client.environ import find_root
 from rayflow.flow.current import current
 from rayflow.model.errors import RayflowS3InvalidRange, RayflowS3URLException
 from rayflow.s3.objects import RangeInfo
+from rayflow.settings.here import find_root
+from rayflow.settings.reading import StatedSettings
+from rayflow.settings.table import DATATOOLS_S3ROOT
 
 if TYPE_CHECKING:
     from rayflow.client import Run
     from rayflow.flow.flowspec import FlowSpec
 
-ROOT_VARIABLE = "RAYFLOW_DATATOOLS_S3ROOT"
 BESIDE_RUNS = "user-data"
 """Where data of runs are, under a root of rayflow. No flow can have the name, so that nothing takes it for one."""
 
 
-def root_of_run(run: FlowSpec | Run, bucket: str | None, prefix: str | None, environ: Mapping[str, str]) -> str:
-    """The URL below which data of a run are: `<data root>/<Flow>/<run id>`. The data root is that of `RAYFLOW_DATATOOLS_S3ROOT`, else
+def root_of_run(run: FlowSpec | Run, bucket: str | None, prefix: str | None, settings: StatedSettings) -> str:
+    """The URL below which data of a run are: `<data root>/<Flow>/<run id>`. The data root is the setting DATATOOLS_S3ROOT, else
     `user-data` under the run's own root; `bucket` and `prefix` replace parts of it."""
     from rayflow.flow.flowspec import FlowSpec
 
@@ -31,8 +31,8 @@ def root_of_run(run: FlowSpec | Run, bucket: str | None, prefix: str | None, env
         own_root, flow, run_id = current.root, str(current.flow_name), str(current.run_id)
     else:
         flow, run_id = _names_of(run)
-        own_root = _root_under(run) or find_root(environ, os.getcwd())
-    return f"{_data_root(environ, own_root, bucket, prefix)}/{flow}/{run_id}"
+        own_root = _root_under(run) or find_root(settings)
+    return f"{_data_root(settings, own_root, bucket, prefix)}/{flow}/{run_id}"
 
 
 def _names_of(run: Run) -> tuple[str, str]:
@@ -48,11 +48,11 @@ def _root_under(run: Run) -> str | None:
     return run._root.url if isinstance(run, Run) else None  # pyright: ignore[reportPrivateUsage] - it is nobody else's business
 
 
-def _data_root(environ: Mapping[str, str], own_root: str | None, bucket: str | None, prefix: str | None) -> str:
-    stated = environ.get(ROOT_VARIABLE)
+def _data_root(settings: StatedSettings, own_root: str | None, bucket: str | None, prefix: str | None) -> str:
+    stated, name = settings[DATATOOLS_S3ROOT], DATATOOLS_S3ROOT.variable
     if not stated and not own_root:
-        raise RayflowS3URLException(f"This run has no root, beside which its data could be. Set {ROOT_VARIABLE}, to s3://bucket/path say.")
-    root = root_url(stated, ROOT_VARIABLE) if stated else f"{_as_url(own_root or '')}/{BESIDE_RUNS}"
+        raise RayflowS3URLException(f"This run has no root, beside which its data could be. Set {name}, to s3://bucket/path say.")
+    root = root_url(_as_url(stated), name) if stated else f"{_as_url(own_root or '')}/{BESIDE_RUNS}"
     scheme, _, rest = root.partition("://")
     if scheme == "file":  # a directory has no bucket: it is in the place of one
         return f"s3://{bucket}/{(prefix or '').strip('/')}".rstrip("/") if bucket else f"{root}/{prefix.strip('/')}" if prefix else root

@@ -19,7 +19,6 @@ from typing import Any
 from rayflow.store.codecs import declared
 
 GROUP = "rayflow.serializers"
-SWITCH_VARIABLE = "RAYFLOW_ENABLED_ARTIFACT_SERIALIZER"
 FALLBACK_PRIORITY = 9999
 """Where rayflow's own codecs stand: a serializer behind it is never asked to serialize."""
 
@@ -178,9 +177,12 @@ def _load(entry: _Entry) -> None:
 
 
 def _switched_off() -> set[str]:
-    """`["-arrow"]`, or `-arrow`, in the environment leaves out the serializer `arrow`."""
-    words = re.split(r"""[\s,\[\]"']+""", os.environ.get(SWITCH_VARIABLE, ""))
-    return {word[1:] for word in words if word.startswith("-")}
+    """`-arrow`, or as in Metaflow `["-arrow"]`, leaves out the serializer `arrow`."""
+    from rayflow.settings import read_settings
+    from rayflow.settings.table import ENABLED_ARTIFACT_SERIALIZER
+
+    words = read_settings(os.environ, os.getcwd())[ENABLED_ARTIFACT_SERIALIZER] or ()
+    return {word[1:] for each in words for word in re.split(r"""[\s,\[\]"']+""", each) if word.startswith("-")}
 
 
 def _look_for_packages() -> None:

@@ -33,7 +33,7 @@ class S3:
 
     Keys are full URLs (`s3://bucket/path`) without a root, and relative to it with one. The root is `s3root`, the URL of a place in S3,
     or of any other place that fsspec knows; or the place of a run: `run=self` in a step, `run=Run("Flow/id")` elsewhere. That is
-    `<data root>/<Flow>/<run id>`, where the data root is `RAYFLOW_DATATOOLS_S3ROOT`, else `user-data` under the root of the run; `bucket`
+    `<data root>/<Flow>/<run id>`, where the data root is the setting DATATOOLS_S3ROOT, else `user-data` under the root of the run; `bucket`
     and `prefix` replace parts of the data root. `encryption` is how the server is to encrypt what is put ("aws:kms", "AES256").
     `client_params` go to the client of botocore (`endpoint_url`, `verify`, ...).
 

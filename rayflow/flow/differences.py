@@ -47,6 +47,7 @@ _INSTALL = "Remove it, and install the packages there (a virtual environment, or
 _SCHEDULED = "It is kept with the run, and starts nothing: there is no deployment to a scheduler."
 _CRON = "Have whatever schedules your jobs start `rayflow run FLOW.py`; --trigger FLOW/RUN tells what started it."
 _SENSOR = "There is no deployment to Airflow."
+_HOOKS = "The hooks of Metaflow's own decorators do not exist here."
 _ROOT = "Data, records and logs of a run are under one root."
 
 DIFFERENCES: tuple[Difference, ...] = (
@@ -98,6 +99,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("DeployedFlow", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
     Difference("NBDeployer", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
     Difference("namespaced_event_name", Kind.NAME, "There are no events of a scheduler.", _CRON),
+    Difference("StepDecorator", Kind.NAME, _HOOKS, "Write it as @user_step_decorator, or as StepMutator."),
+    Difference("FlowDecorator", Kind.NAME, _HOOKS, "Write it as FlowMutator."),
     Difference("R", Kind.NAME, "Flows are written in Python.", "Call R as a program from a step."),
     Difference(
         "metaflow_extensions",

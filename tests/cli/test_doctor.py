@@ -101,6 +101,7 @@ def test_a_file_is_told_line_by_line_what_differs_and_is_never_run(tmp_path, mon
         ("from rayflow import FlowSpec, step\n", [], 0),
         ("import numpy\nfrom . import x\n", [], 0),
         ("from rayflow import conda\n", [("conda", True)], 1),
+        ("from metaflow.decorators import StepDecorator, step\n", [("metaflow", False), ("metaflow.decorators.StepDecorator", True)], 1),
         ("from rayflow.nothing import x\n", [("rayflow.nothing.x", True)], 1),
         ("from metaflow import *\n", [("metaflow", False)], 0),
         ("import metaflow as mf\n@mf.pypi\ndef f(): pass\n", [("metaflow", False), ("@pypi", True)], 1),

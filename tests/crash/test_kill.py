@@ -20,7 +20,7 @@ from tests.crash.world import World
         [Moment(ack=9), Moment(ack=0)],
         [Moment(ack=6, worker=True), Moment(ack=12, worker=True)],
         [Moment(ack=14, group=True), Moment(ack=0, group=True), Moment(ack=6)],
-        [Moment(share=0.7), Moment(ack=0)],
+        [Moment(share=0.5), Moment(ack=0)],
     ],
     ids=lambda plan: " then ".join(map(str, plan)),
 )

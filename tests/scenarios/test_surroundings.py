@@ -108,6 +108,7 @@ def test_current_knows_the_task(play):
     assert (current.is_running_flow, current.run_id) == (False, None)
 
 
+@cannot("ray", "workers of the cluster that the tests share have the environment that it was started with")
 def test_temporary_files_belong_where_the_setting_says(play, tmp_path, monkeypatch):
     unsaid = play(surroundings.Temporary).data.where
     monkeypatch.setenv("RAYFLOW_TEMPDIR", str(tmp_path))

@@ -1,4 +1,5 @@
-"""What the site takes from the program itself when it is built, so that it cannot be out of date: the reference of the command line."""
+"""What the site takes from the program itself when it is built, so that it cannot be out of date: the reference of the command line, the
+settings, and what a flow of Metaflow's meets."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from rayflow.cli.commands.flow import FlowGroup
 from rayflow.cli.commands.root import RootGroup
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.settings import Surroundings
+from rayflow.flow.differences import DIFFERENCES, Difference, Kind
+from rayflow.settings.table import SETTINGS
 
 
 class MyFlow(FlowSpec):
@@ -25,10 +28,10 @@ class MyFlow(FlowSpec):
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Puts the commands where a page says `[commands of rayflow]` or `[commands of a flow]`."""
-    for mark, described in (("[commands of rayflow]", _program), ("[commands of a flow]", _flow)):
-        if mark in markdown:
-            markdown = markdown.replace(mark, "\n".join(described()))
+    """Puts what is made here where a page has one of `MADE` on a line of its own."""
+    for mark, described in MADE.items():
+        if f"\n{mark}\n" in markdown:
+            markdown = markdown.replace(f"\n{mark}\n", "\n".join(["", *described(), ""]))
     return markdown
 
 
@@ -57,6 +60,40 @@ def _flow() -> Iterator[str]:
     yield from ("### Before the command { #before-the-command }", "", *_table(group))
     for name in group.list_commands(click.Context(group)):
         yield from _described(group, ("python flow.py", name), depth=3)
+
+
+def _settings() -> Iterator[str]:
+    """A row for each, whose name can be linked to."""
+    yield from ("| setting | what it is | can be | default |", "|---|---|---|---|")
+    for setting in SETTINGS:
+        where = " Only as a variable." if setting.is_variable_only else ""
+        cells = (f"`{setting.name}`", setting.help + where, setting.kind.wanted, setting.default)
+        yield f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _blocking() -> Iterator[str]:
+    return _differences([row for row in DIFFERENCES if row.is_blocking])
+
+
+def _noticed() -> Iterator[str]:
+    return _differences([row for row in DIFFERENCES if not row.is_blocking])
+
+
+def _differences(rows: list[Difference]) -> Iterator[str]:
+    yield from ("| in a flow of Metaflow's | here | what to do |", "|---|---|---|")
+    for row in rows:
+        yield f"| {_cell(_written(row))} | {_cell(row.here)} | {_cell(row.way_out)} |"
+
+
+def _written(row: Difference) -> str:
+    """The name as it stands in a flow."""
+    match row.kind:
+        case Kind.BEHAVIOUR:
+            return row.name
+        case Kind.DECORATOR:
+            return f"`@{row.name}`"
+        case _:
+            return f"`{row.name}`"
 
 
 def _described(group: click.Group, path: tuple[str, ...], depth: int) -> Iterator[str]:
@@ -89,3 +126,13 @@ def _table(command: click.Command) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+MADE = {
+    "[commands of rayflow]": _program,
+    "[commands of a flow]": _flow,
+    "[settings]": _settings,
+    "[what keeps a flow from running]": _blocking,
+    "[what a flow may notice]": _noticed,
+}
+"""Mark on a page -> what stands there on the site."""

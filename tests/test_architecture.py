@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 import rayflow
+import rayflow.exception
 
 REPO = Path(__file__).parent.parent
 PACKAGE = REPO / "rayflow"
 FILES = sorted(PACKAGE.rglob("*.py"))
+
+MUTATORS = {"FlowMutator", "StepMutator", "MutableFlow", "MutableStep"}
 
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 60
@@ -232,3 +235,23 @@ def test_the_exceptions_have_one_public_home():
     defined = {name for name, value in vars(errors).items() if isinstance(value, type) and value.__module__ == errors.__name__}
 
     assert defined - set(vars(public)) == set()
+
+
+@pytest.mark.parametrize(
+    ("facade", "theirs"),
+    [
+        ("rayflow.parameters", {"Parameter", "JSONType", "JSONTypeClass", "ParameterContext"}),
+        ("rayflow.events", {"Trigger", "RayflowEvent"}),
+        ("rayflow.decorators", {"step", "user_step_decorator", "UserStepDecorator", "USER_SKIP_STEP"} | MUTATORS),
+    ],
+)
+def test_a_module_that_metaflow_users_import_from_has_what_they_import_and_nothing_of_its_own(facade: str, theirs: set[str]):
+    module = importlib.import_module(facade)
+    origins = {name: getattr(rayflow, name, None) or getattr(rayflow.exception, name, None) for name in module.__all__}
+
+    assert theirs - set(module.__all__) == set()
+    assert [name for name, origin in origins.items() if origin is not None and getattr(module, name) is not origin] == []
+    assert [
+        node for node in tree_of(REPO / f"{facade.replace('.', '/')}.py").body if isinstance(node, (ast.ClassDef, ast.FunctionDef))
+    ] == []
+    assert loaded_by(f"import {facade}") & {"ray", "pyarrow", "fsspec", "click", "rich", "numpy"} == set()

@@ -94,7 +94,7 @@ class RayExecutor:
     _own: LocalCluster | None = None
     _admission: Admission | None = None
     _owns_connection: bool = False
-    _gangs: PlacedGangs = field(default_factory=PlacedGangs)
+    gangs: PlacedGangs = field(default_factory=PlacedGangs)
     _untold: list[Report] = field(default_factory=list[Report])
     _watch: Watch = field(default_factory=Watch)
 
@@ -201,12 +201,12 @@ class RayExecutor:
         if work.seat is None:
             self._begin(work)
             return
-        self._gangs.add(work)
+        self.gangs.add(work)
         self._begin_gangs()
 
     def _begin_gangs(self) -> None:
         """Begins those that have got their room."""
-        for work, where in list(self._gangs.placed()):
+        for work, where in list(self.gangs.placed()):
             self._begin(work, where)
 
     def _begin(self, work: Work, where: Any = None) -> None:
@@ -242,7 +242,7 @@ class RayExecutor:
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         reports, self._untold = self._untold, list[Report]()
-        if self._gangs.are_waiting:
+        if self.gangs.are_waiting:
             self._begin_gangs()
         if reports:
             return reports
@@ -292,7 +292,7 @@ class RayExecutor:
         """The stream of a batch is over: a death, unless all was told before the worker went, or its node."""
         del self._flights[flight.generator]
         if flight.work.seat is not None:
-            self._gangs.over(flight.work.batch.id)
+            self.gangs.over(flight.work.batch.id)
         if flight.is_over:
             return ()
         batch, started = flight.work.batch, flight.started
@@ -304,7 +304,7 @@ class RayExecutor:
         return [death_of(batch, failure, word, peak_in(fault, started.pid) if fault and started else 0)]
 
     def cancel(self, batch_id: int, *, is_hard: bool) -> None:
-        if self._gangs.withdraw(batch_id):
+        if self.gangs.withdraw(batch_id):
             self._untold.append(BatchOver(batch_id))
         for flight in self._flights.values():
             if flight.work.batch.id != batch_id:
@@ -348,7 +348,7 @@ class RayExecutor:
     def close(self) -> None:
         if not self._owns_connection:  # what is under way would go on; with a connection of its own, Ray ends it
             self._end_flights()
-            self._gangs.close()
+            self.gangs.close()
         self._flights.clear()
         self._shared.clear()
         self._closing.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,7 @@ class _Group:
     waiting: list[Work] = field(default_factory=list[Work])
     running: set[int] = field(default_factory=set[int])
     room: Any = None
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def is_complete(self) -> bool:
@@ -44,6 +46,12 @@ class PlacedGangs:
     def are_waiting(self) -> bool:
         """Whether a gang has no room yet."""
         return any(group.waiting for group in self._groups.values())
+
+    @property
+    def longest_wait_s(self) -> float:
+        """How long a gang has been waiting for room; 0 where none is."""
+        since = min((group.since for group in self._groups.values() if group.waiting), default=None)
+        return 0.0 if since is None else time.monotonic() - since
 
     def placed(self) -> Iterator[tuple[Work, Any]]:
         """The nodes that may begin now, each with where: their gang has got its room."""

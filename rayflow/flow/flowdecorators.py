@@ -190,7 +190,7 @@ def _one_or_many(decorator: str, word: str, attributes: Mapping[str, Any]) -> li
         raise UserError(f"No {word}(s) specified: @{decorator} needs {word}=... or {word}s=[...].")
     names = [each.get("name") if isinstance(each, Mapping) else each for each in found if not callable(each)]
     if len(set(map(str, names))) < len(names):
-        raise UserError(f"@{decorator}: a {word} is named twice.")
+        raise UserError(f"@{decorator}: the same {word} is named twice.")
     return found
 
 

@@ -94,9 +94,9 @@ def computed(parameter: Parameter, field: str, value: Any, context: ParameterCon
     try:
         return value(replace(context, parameter_name=parameter.name))
     except Exception as error:
-        raise ParameterFieldFailed(
-            f"When computing the {field} of Parameter *{parameter.name}*, its function failed:\n{traceback.format_exc()}"
-        ) from error
+        frames = error.__traceback__ and error.__traceback__.tb_next  # from the function on: the call of it, above, is ours
+        told = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+        raise ParameterFieldFailed(f"When computing the {field} of Parameter *{parameter.name}*, its function failed:\n{told}") from error
 
 
 def _check_computed(parameter: Parameter, value: Any) -> None:

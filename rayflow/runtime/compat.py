@@ -27,24 +27,24 @@ from rayflow.settings.table import MODES
 METAFLOW = "metaflow"
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    METAFLOW: ("rayflow", "rayflow.flow.parameters:JSONTypeClass"),
+    METAFLOW: ("rayflow", "rayflow.parameters:JSONTypeClass"),
     "metaflow.cards": ("rayflow.cards",),
     "metaflow.client": ("rayflow.client",),
     "metaflow.client.core": ("rayflow.client",),
-    "metaflow.datatools": ("rayflow.s3",),
     "metaflow.datastore": (),
     "metaflow.datastore.artifacts": ("rayflow.datastore.artifacts",),
     "metaflow.datastore.artifacts.diagnostic": ("rayflow.datastore.artifacts:SerializerState list_serializer_status",),
     "metaflow.datastore.artifacts.serializer": ("rayflow.datastore.artifacts",),
-    "metaflow.decorators": ("rayflow",),
-    "metaflow.events": ("rayflow.client.trigger:Trigger RayflowEvent",),
+    "metaflow.datatools": ("rayflow.s3",),
+    "metaflow.decorators": ("rayflow.decorators",),
+    "metaflow.events": ("rayflow.events",),
     "metaflow.exception": ("rayflow.exception",),
     "metaflow.flowspec": ("rayflow.flow.flowspec:FlowSpec", "rayflow.exception"),
     "metaflow.includefile": ("rayflow:IncludeFile",),
     "metaflow.metaflow_current": ("rayflow.flow.current:Current current",),
     "metaflow.metaflow_profile": ("rayflow:profile",),
     "metaflow.multicore_utils": ("rayflow:parallel_map parallel_imap_unordered", "rayflow.exception:MulticoreException"),
-    "metaflow.parameters": ("rayflow.flow.parameters:Parameter ParameterContext JSONType JSONTypeClass",),
+    "metaflow.parameters": ("rayflow.parameters",),
     "metaflow.plugins": (),
     "metaflow.plugins.cards": (),
     "metaflow.plugins.cards.exception": ("rayflow.cards",),
@@ -59,11 +59,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "metaflow.runner.nbrun": ("rayflow.runner",),
     "metaflow.user_configs": (),
     "metaflow.user_configs.config_parameters": ("rayflow:Config ConfigValue config_expr",),
-    "metaflow.user_decorators": ("rayflow",),
-    "metaflow.user_decorators.mutable_flow": ("rayflow:MutableFlow",),
-    "metaflow.user_decorators.mutable_step": ("rayflow:MutableStep",),
-    "metaflow.user_decorators.user_flow_decorator": ("rayflow:FlowMutator",),
-    "metaflow.user_decorators.user_step_decorator": ("rayflow:USER_SKIP_STEP StepMutator UserStepDecorator user_step_decorator",),
+    "metaflow.user_decorators": ("rayflow.decorators",),
+    "metaflow.user_decorators.mutable_flow": ("rayflow.decorators:MutableFlow",),
+    "metaflow.user_decorators.mutable_step": ("rayflow.decorators:MutableStep",),
+    "metaflow.user_decorators.user_flow_decorator": ("rayflow.decorators:FlowMutator",),
+    "metaflow.user_decorators.user_step_decorator": (
+        "rayflow.decorators:USER_SKIP_STEP StepMutator UserStepDecorator user_step_decorator",
+    ),
 }
 """Module of Metaflow -> where its names are: in a module of ours, all of `__all__` or those that are named."""
 

@@ -79,6 +79,7 @@ class Conductor:
     _outer: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])
     _signals: list[int] = field(default_factory=list[int])
     _is_ending: bool = False
+    _killed: dict[int, str] = field(default_factory=dict[int, str])
 
     def __post_init__(self) -> None:
         record = self.shared.record
@@ -164,6 +165,8 @@ class Conductor:
                 case Cancel(batch_id=batch_id, is_hard=is_hard):
                     for node in self.gangs.nodes_of(batch_id) or (batch_id,):
                         self.crew.cancel(node, is_hard=is_hard)
+                        if is_hard:
+                            self._killed[node] = command.why
                     if not self._is_ending:
                         self._is_ending = True
                         self.narrator.draining(command.why, len(self.scheduler.flights))
@@ -271,9 +274,8 @@ class Conductor:
                 self.narrator.stopped(node, (report.row,))
             case WorkerDied():
                 started = self._started.get(node.id)
-                report = refined(report, self.narrator.files, started, node.step, self.specs[node.step])
+                report = self._explained(report, started, node.step)
                 report = replace(report, suspect=node.indices[0], suspect_attempt=node.attempt_of(node.indices[0]))
-                self._keep_log(started)
                 row = self.narrator.died(node, report, started)
             case _:
                 pass
@@ -301,8 +303,7 @@ class Conductor:
             self._commit()  # what was reported before the death decides whom the scheduler charges
         started = self._started.get(batch.id)
         step = self.committer.step_of(report)
-        report = refined(report, self.narrator.files, started, step, self.specs[step])
-        self._keep_log(started)
+        report = self._explained(report, started, step)
         row = self.narrator.died(batch, report, started)
         lane = self.scheduler.blames(self.committer.lost(report))
         if row is not None and report.suspect is not None and lane is not None:
@@ -312,9 +313,14 @@ class Conductor:
             self.committer.take(failed, time.monotonic())
         return report
 
-    def _keep_log(self, started: BatchStarted | None) -> None:
+    def _explained(self, report: WorkerDied, started: BatchStarted | None, step: str) -> WorkerDied:
+        """A death, with its cause: this driver's own doing, or what the dead left in its log, which is kept."""
         if started is not None and started.log_name is not None:
             self.narrator.files.keep(started.log_name)
+        why = self._killed.pop(report.batch_id, None)
+        if why is not None:
+            return replace(report, failure=replace(report.failure, message=f"Its process was ended: {why}."))
+        return refined(report, self.narrator.files, started, step, self.specs[step])
 
     def _is_final(self, report: AttemptFailed) -> bool:
         step = report.lane.step if report.lane else self.batches[report.batch_id].step

@@ -34,6 +34,9 @@ AHEAD = 2
 LONG_S = 10.0
 """A fan-out that goes on for so long has used five times what Ray's boot costs on two cores, and is likely to go on."""
 
+ROOM_S = 5.0
+"""A gang that waits so long for room says what it waits for."""
+
 
 def needs_cluster(specs: Mapping[str, StepSpec]) -> bool:
     """Whether the flow asks for what only Ray accounts for: GPUs, memory, other resources, other than one CPU."""
@@ -76,6 +79,7 @@ class Crew:
         self._needs: dict[str, Resources] = {step: spec.resources for step, spec in specs.items()}
         self._is_settled = False
         self._warned: set[str] = set()
+        self._gang = ""
 
     @property
     def is_inline(self) -> bool:
@@ -87,7 +91,10 @@ class Crew:
         return self._ray is not None and not self._ray.is_ready
 
     def consider(self, are_waiting: Callable[[], bool]) -> None:
-        """Starts Ray where a fan-out has gone on for long, and `are_waiting()` says that tasks of it have not begun."""
+        """Starts Ray where a fan-out has gone on for long, and `are_waiting()` says that tasks of it have not begun. Says so where a gang
+        waits for room."""
+        if self._gang and self._ray is not None and self._ray.gangs.longest_wait_s >= ROOM_S:
+            self._warn_once(f"{self._gang} The cluster has no room for all of them now: they begin together when it has.")
         since = self._fanning_since
         if self._spare is not None and since is not None and self._clock() - since >= LONG_S and are_waiting():
             self._ray, self._spare = self._spare, None
@@ -142,7 +149,7 @@ class Crew:
             needs = self._needs_of_gang(executor, step, needs, len(works))
         for work in works:
             self._where[work.batch.id] = executor
-            lent = work.lent if executor.capabilities.can_lend else {}
+            lent = work.lent if not work.lent or executor.capabilities.can_lend else {}
             executor.submit(replace(work, resources=needs, lent=lent))
 
     def _needs_of_gang(self, executor: Executor, step: str, needs: Resources, size: int) -> Resources:
@@ -151,7 +158,10 @@ class Crew:
             self._warn_once(f"The {size} nodes of step '{step}' run one after another, since --executor inline has one process.")
             return needs
         ray = self._ray
-        if ray is None or executor is not ray or ray.slots(needs) >= size:
+        if ray is None or executor is not ray:
+            return needs
+        self._gang = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each."
+        if ray.slots(needs) >= size:
             return needs
         cut = ray.limit(needs, size)
         text = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each, and the cluster has {_spelled(cut)} for each"

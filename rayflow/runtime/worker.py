@@ -236,8 +236,11 @@ class _BatchRunner:
                     self._check_width(stage, taken.count)
         except SystemExit as exit_:
             tried.transition = binding.taken
-            tried.failure = _exited(stage.node, exit_, binding.taken)
-            if self.capture:
+            reason = _exited(stage.node, exit_, binding.taken)
+            tried.failure = None if reason is None else failure_of(reason)
+            if reason is not None and reason is not exit_:
+                self._print_failure(flow, reason)
+            elif self.capture:
                 self.capture.repair()
         except BaseException as error:  # noqa: BLE001 - the fence around user code: whatever it raises is the task's failure
             tried.failure = failure_of(error)
@@ -317,7 +320,7 @@ class _BatchRunner:
             if isinstance(error, (SystemFault, TimeoutException)):
                 raise
             tried.failure = replace(failure_of(error), kind=FailureKind.ARTIFACT)  # a serializer of the user's may raise any of the family
-            self._print_failure(None, error)
+            self._print_failure(f"<flow {self.shared.record.flow} step {stage.node.name}>", error)
             return None
 
     def _accept_caught(self, stage: Stage, index: int, attempt: int, tried: Attempt) -> Mapping[str, object] | None:
@@ -386,16 +389,16 @@ class _BatchRunner:
         if self.capture:
             self.capture.repair()
         with suppress(OSError, ValueError):
-            print(f"{flow if flow is not None else self.shared.record.flow} failed:", file=sys.stderr)  # noqa: T201
+            print(f"{flow} failed:", file=sys.stderr)  # noqa: T201
             describe(error)
 
 
-def _exited(node: Node, exit_: SystemExit, taken: Transition | None) -> Failure | None:
-    """`sys.exit(0)` ends a step like a return; everything else is a failed attempt."""
+def _exited(node: Node, exit_: SystemExit, taken: Transition | None) -> BaseException | None:
+    """What makes an exit a failed attempt: `sys.exit(0)` ends a step like a return, and may come before its `next`."""
     if exit_.code not in (None, 0):
-        return failure_of(exit_)
+        return exit_
     try:
         check_taken(node, taken)
     except Exception as error:  # noqa: BLE001 - a wrong transition, told as any other failure
-        return failure_of(error)
+        return error
     return None

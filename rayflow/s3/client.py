@@ -32,7 +32,7 @@ class S3:
 
     Keys are full URLs (`s3://bucket/path`) without a root, and relative to it with one. The root is `s3root`, the URL of a place in S3,
     or of any other place that fsspec knows; or the place of a run: `run=self` in a step, `run=Run("Flow/id")` elsewhere. That is
-    `<data root>/<Flow>/<run id>`, where the data root is the setting DATATOOLS_S3ROOT, else `user-data` under the root of the run; `bucket`
+    `<data root>/<Flow>/<run id>`, where the data root is `RAYFLOW_DATATOOLS_S3ROOT`, else `user-data` under the root of the run; `bucket`
     and `prefix` replace parts of the data root. `encryption` is how the server is to encrypt what is put ("aws:kms", "AES256").
     `client_params` go to the client of botocore (`endpoint_url`, `verify`, ...).
 
@@ -55,10 +55,13 @@ class S3:
         client_params: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = dict(os.environ)
-        if run is not None:
-            root = root_of_run(run, bucket, prefix, read_settings(self._environ, os.getcwd()))
-        else:
-            root = root_url(s3root) if s3root else None
+        root = (
+            root_of_run(run, bucket, prefix, read_settings(self._environ, os.getcwd()))
+            if run is not None
+            else root_url(s3root)
+            if s3root
+            else None
+        )
         self._place = Place(root)
         self._encryption = encryption
         self._client_params = dict(client_params or {})

@@ -59,6 +59,7 @@ GRAPH = (
         "wide foreach > 1000",
         "tasks/fan-out.md",
         "scenarios/test_shapes.py::test_a_foreach_of_two_thousand_is_joined_and_can_be_iterated",
+        "scenarios/test_sizes.py::test_a_foreach_of_twelve_hundred_tasks_is_complete_and_in_order",
         "scenarios/test_shapes.py::test_a_hundred_thousand_splits_join_and_come_back_as_a_table",
     ),
     row(
@@ -100,6 +101,7 @@ GRAPH = (
     row(
         "lint: 23 rules with messages and line numbers",
         "reference/errors.md",
+        "cli/test_error_catalogue.py::test_an_error_before_any_task_has_its_class_its_words_and_its_exit_code",
         "flow/test_lint.py::test_the_first_broken_rule_is_raised_with_file_and_line",
         beside=READ,
     ),
@@ -108,12 +110,14 @@ GRAPH = (
         "reference/errors.md",
         "scenarios/test_transitions.py::test_a_transition_that_cannot_be_followed_fails_the_step_with_its_line",
         "scenarios/test_transitions.py::test_a_wrong_transition_is_not_retried_and_leaves_its_neighbours_done",
+        "cli/test_error_catalogue.py::test_an_error_in_a_task_ends_the_run_and_is_told_by_its_class_and_its_words",
         "flow/test_transition.py::test_next_refuses",
     ),
     row(
         "static vs actual transition check",
         "reference/errors.md",
         "scenarios/test_transitions.py::test_a_step_that_returns_before_its_next_fails_with_the_line_of_it",
+        "cli/test_error_catalogue.py::test_an_error_in_a_task_ends_the_run_and_is_told_by_its_class_and_its_words",
         "flow/test_transition.py::test_a_transition_that_differs_from_the_source_is_refused",
     ),
     row(
@@ -162,6 +166,7 @@ DATA = (
         "artifacts > 4 GB",
         "tasks/tables.md",
         "scenarios/test_artifacts.py::test_more_than_four_gigabytes_are_an_artifact_like_any",
+        "scenarios/test_sizes.py::test_four_gigabytes_go_from_step_to_step_in_bounded_memory",
         "scenarios/test_artifacts.py::test_a_hundred_megabytes_are_a_blob_and_arrive_writable",
     ),
     row(
@@ -174,6 +179,7 @@ DATA = (
     row(
         "reserved and duplicate parameter names",
         "reference/errors.md",
+        "cli/test_error_catalogue.py::test_an_error_before_any_task_has_its_class_its_words_and_its_exit_code",
         "flow/test_parameters.py::test_names_of_the_options_of_run_are_reserved",
         "flow/test_parameters.py::test_names_are_unique_but_for_their_case_when_the_run_starts",
         beside=LAUNCHED,
@@ -233,6 +239,7 @@ AROUND_STEPS = (
     row(
         "decorator errors (unknown attr, duplicate, order)",
         "reference/errors.md",
+        "cli/test_error_catalogue.py::test_an_error_before_any_task_has_its_class_its_words_and_its_exit_code",
         "flow/test_decorators.py::test_an_unknown_attribute_is_refused_when_the_class_is_defined",
         "flow/test_decorators.py::test_the_same_decorator_twice_is_refused",
         "flow/test_decorators.py::test_a_decorator_on_something_that_is_not_a_step_is_refused",

@@ -4,7 +4,9 @@ from rich.console import Console
 
 from rayflow.cli.reporting.live import LiveReporter
 from rayflow.cli.reporting.screen import Screen
+from rayflow.model.errors import InvalidNextException, block
 from rayflow.model.records import Outcome
+from rayflow.runtime.failures import failure_of
 from rayflow.runtime.notices import Draining, Progressed, RunEnded, StepsReused, TaskAttemptFailed, TaskDone, TaskSaid, Waiting, Warned
 
 from .telling import FAILURE, GRAPH, PROMPT, TRACEBACK, Clock, label, standing, started
@@ -153,6 +155,21 @@ def test_a_traceback_is_told_once_by_the_failure_and_not_by_the_output():
         "    /src/model.py:21 in fit      w = solve(A, b)",
         "  LinAlgError: Last 2 dimensions must be square",
     ]
+
+
+def test_so_is_what_an_error_of_ours_says():
+    try:
+        raise InvalidNextException("No such step.", line=7, file="/src/train.py")
+    except InvalidNextException as error:
+        failure, headline = failure_of(error), block(error)
+    said = ["before", "<flow TrainFlow step train> failed:", *headline.rstrip("\n").split("\n"), "    last words:", "No such step."]
+
+    text = told(
+        started(), *[TaskSaid(label(), line, is_error=True) for line in said], TaskAttemptFailed(label(), 0, 2, failure, is_retried=True)
+    )
+
+    assert text.splitlines()[1:4] == ["train before", "train     last words:", "train No such step."]
+    assert text.count("InvalidNextException: No such step. (in file /src/train.py on line 7)") == 1
 
 
 def test_output_that_only_looks_like_a_failure_is_shown_when_the_task_is_done():

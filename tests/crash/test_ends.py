@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from rayflow.model.indexes import TaskKey
 from tests.crash.world import Driver, World, eventually
 
 EXECUTORS = ["process", pytest.param("ray", marks=pytest.mark.ray)]
@@ -40,6 +41,9 @@ def test_a_signal_interrupts_the_run_within_ten_seconds_and_leaves_it_resumable(
     assert opened.ending is not None
     assert opened.ending.outcome.value == "interrupted"
     assert list(opened.view.totals()) == ["start"]
+    (attempt,) = opened.view.failed[TaskKey("nap", 0)]
+    assert attempt.row.failure is not None
+    assert attempt.row.failure.message.startswith("Its process was ended: still running when the grace period was over: interrupted by")
     world.ledger.with_name("ledger.hurry").touch()
     mark = world.mark()
     assert world.perform("Slow", "resume").process.returncode == 0

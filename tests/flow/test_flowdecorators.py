@@ -61,7 +61,7 @@ def test_a_flow_outside_projects_has_none():
         (project(name="x" * 129), "must be shorter than 129 characters"),
         (trigger(), r"No event\(s\) specified"),
         (trigger(event="a", events=["b"]), "@trigger has event and events"),
-        (trigger(events=["a", "a"]), "a event is named twice"),
+        (trigger(events=["a", "a"]), "the same event is named twice"),
         (trigger(event={"parameters": {}}), "has no name"),
         (trigger(event={"name": "a", "parameters": 7}), "neither a mapping nor a list"),
         (trigger_on_finish(), r"No flow\(s\) specified"),

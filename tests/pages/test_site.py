@@ -15,6 +15,7 @@ import rayflow.exception
 from docs import hooks
 from rayflow.flow.decorators import DecoratorKind
 from rayflow.flow.flowdecorators import FlowDecoratorKind
+from rayflow.settings.table import SETTINGS
 from tests.pages.performing import REPO
 
 DOCS = REPO / "docs"
@@ -116,6 +117,14 @@ def test_an_option_has_the_name_in_the_environment_that_the_reference_says():
 
     assert len(options) > 100
     assert [(path, option.opts) for path, option in options if option.opts[-1][2:].replace("-", "_") != option.name] == []
+
+
+def test_every_setting_is_in_the_reference_with_its_default():
+    page = hooks.on_page_markdown((DOCS / "reference" / "settings.md").read_text(encoding="utf-8"))
+    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (.*) \|$", page, flags=re.MULTILINE))
+
+    assert list(rows) == [setting.name for setting in SETTINGS]
+    assert [setting.name for setting in SETTINGS if not rows[setting.name].endswith(f"| {setting.default}")] == []
 
 
 def section(page: str, path: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
 from rayflow import FlowSpec, step
 from rayflow.flow.definition import define
 from rayflow.model.commands import Batch
+from rayflow.model.errors import ClusterFault
 from rayflow.model.indexes import IndexSet
-from rayflow.model.ports import Work
-from rayflow.runtime.crew import LONG_S, Crew
+from rayflow.model.ports import Seat, Work
+from rayflow.model.spec import Resources
+from rayflow.runtime.crew import LONG_S, ROOM_S, Crew
 
 
 class Fanned(FlowSpec):
@@ -58,7 +61,7 @@ class Team:
         self.crew = Crew(definition.graph, definition.specs, process=self.process, spare=self.spare, clock=lambda: self.now)
 
     def submit(self, step_name: str) -> None:
-        self.crew.submit(Work(Batch(1, step_name, IndexSet.single(0)), b"", b"", "s", step_name))
+        self.crew.submit([Work(Batch(1, step_name, IndexSet.single(0)), b"", b"", "s", step_name)])
 
     def pass_by(self, seconds: float, *, are_waiting: bool = True) -> None:
         self.now += seconds
@@ -94,3 +97,71 @@ def test_tasks_go_to_ray_once_it_is_there():
     team.submit("work")
 
     assert (team.process.works, team.spare.works) == (["work", "work"], ["work"])
+
+
+class Small(Noted):
+    """A cluster of two CPUs."""
+
+    def __init__(self, address=None):
+        super().__init__(is_ready=True)
+        self.address = address
+        self.given: list[Resources] = []
+        self.gangs = SimpleNamespace(longest_wait_s=0.0)
+
+    def slots(self, resources):
+        return int(2 / resources.cpus)
+
+    def limit(self, resources, size=1):
+        return Resources(cpus=min(resources.cpus, 2 / size))
+
+    def submit(self, work):
+        self.given.append(work.resources)
+
+
+def called(small, size, **options):
+    """What is warned of when gangs of so many nodes are called, twice."""
+    definition, warnings = define(Fanned), []
+    crew = Crew(definition.graph, definition.specs, ray=small, warn=warnings.append, **options)
+    nodes = [Work(Batch(-k, "work", IndexSet.single(k)), b"", b"", "s", "work", seat=Seat(1, size)) for k in range(size)]
+    crew.submit(nodes)
+    crew.submit(nodes)
+    return warnings
+
+
+def test_a_gang_that_fits_gets_what_it_asks_for():
+    small = Small()
+
+    assert (called(small, 2), small.given) == ([], [Resources()] * 4)
+
+
+def test_a_gang_beyond_a_cluster_of_the_runs_own_shares_what_there_is_and_says_so_once():
+    small = Small()
+
+    (warning,) = called(small, 4)
+
+    assert small.given == [Resources(cpus=0.5)] * 8
+    assert warning == (
+        "Step 'work' calls 4 nodes that need 1 CPU each, and the cluster has 0.5 CPU for each: they run with that. "
+        "`--strict-resources` refuses instead."
+    )
+
+
+@pytest.mark.parametrize(("address", "options"), [("10.0.0.1:6379", {}), (None, {"is_strict": True})])
+def test_a_gang_beyond_a_cluster_that_cannot_grow_is_refused(address, options):
+    with pytest.raises(ClusterFault, match=r"calls 4 nodes that need 1 CPU each, .* Lower num_parallel or @resources, or give a cluster"):
+        called(Small(address), 4, **options)
+
+
+def test_a_gang_that_waits_for_room_says_what_it_waits_for_once():
+    small, warnings = Small(), []
+    definition = define(Fanned)
+    crew = Crew(definition.graph, definition.specs, ray=small, warn=warnings.append)
+    crew.submit([Work(Batch(-k, "work", IndexSet.single(k)), b"", b"", "s", "work", seat=Seat(1, 2)) for k in range(2)])
+
+    for waited in (0.0, ROOM_S - 1, ROOM_S, ROOM_S + 1):
+        small.gangs.longest_wait_s = waited
+        crew.consider(lambda: True)
+
+    assert warnings == [
+        "Step 'work' calls 2 nodes that need 1 CPU each. The cluster has no room for all of them now: they begin together when it has."
+    ]

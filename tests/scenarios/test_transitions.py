@@ -89,12 +89,3 @@ def test_a_need_beyond_the_own_cluster_is_cut_with_one_warning(play):
 def test_a_need_beyond_the_cluster_is_refused_when_asked_to_be_strict(play):
     with pytest.raises(RayflowException, match="needs 1000 CPU, 8 GPU"):
         play(transitions.TooMuch, is_strict=True)
-
-
-@cannot("ray", "refused before any executor is asked")
-@cannot("process", "refused before any executor is asked")
-def test_a_gang_is_refused_before_anything_runs(play, tmp_path):
-    with pytest.raises(RayflowException, match="num_parallel"):
-        play(transitions.Gang)
-
-    assert not os.path.exists(f"{play.root}/Gang/runs")

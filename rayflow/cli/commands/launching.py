@@ -13,7 +13,7 @@ from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.commands.describing import validate
 from rayflow.cli.options import launch_options, shared_options, stated, without
 from rayflow.cli.suggest import listed, nearest
-from rayflow.model.errors import UsageError
+from rayflow.model.errors import RayflowNotFound, UsageError
 from rayflow.runtime.notices import Reporter
 from rayflow.runtime.settings import Settings
 
@@ -125,7 +125,10 @@ def _run_id(root_url: str, text: str | None, flow: str) -> str | None:
     """The id of the run that was named, in any of the forms that commands take."""
     from rayflow.cli.locating import run_named
 
-    return None if text is None else run_named(root_url, text, flow).run_id
+    try:
+        return None if text is None else run_named(root_url, text, flow).run_id
+    except RayflowNotFound as error:
+        raise RayflowNotFound(f"Resume could not find run id *{text}*. {error.message}") from error
 
 
 def _check_step(flow_call: FlowCall, step: str | None) -> None:

@@ -25,7 +25,19 @@ class Held:
         return True
 
     def released(self, label: TaskLabel, traceback: str = "") -> list[TaskSaid]:
-        """What was held back of a task, without the lines of the traceback that is told otherwise."""
-        told = set(traceback.split("\n"))
+        """What was held back of a task, without the lines of the failure whose traceback is told otherwise."""
         lines = self._lines.pop(str(label), [])
-        return [said for said in lines if not traceback or (said.text not in told and not _FAILED.match(said.text))]
+        if not traceback:
+            return lines
+        told = {line.strip() for line in traceback.split("\n")}
+        return [said for before, said in zip([None, *lines], lines, strict=False) if not _is_of(traceback, told, said.text, before)]
+
+
+def _is_of(traceback: str, told: set[str], line: str, before: TaskSaid | None) -> bool:
+    """Whether a line is one of the failure: of its traceback or, where an error of ours says it, its headline or its message."""
+    if _FAILED.match(line) or line.strip() in told:
+        return True
+    if not line.startswith("    "):
+        return False
+    is_headline = before is not None and _FAILED.match(before.text) is not None and line.endswith(":")
+    return is_headline or line.strip() in traceback

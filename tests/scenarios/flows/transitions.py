@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from rayflow import FlowSpec, Parameter, resources, step
-from rayflow.flow.builtin import parallel
 
 
 class Wrong(FlowSpec):
@@ -130,25 +129,6 @@ class TooMuch(FlowSpec):
     @step
     def start(self):
         self.done = True
-        self.next(self.end)
-
-    @step
-    def end(self):
-        pass
-
-
-class Gang(FlowSpec):
-    @step
-    def start(self):
-        self.next(self.node, num_parallel=2)
-
-    @parallel
-    @step
-    def node(self):
-        self.next(self.join)
-
-    @step
-    def join(self, inputs):
         self.next(self.end)
 
     @step

@@ -70,7 +70,9 @@ def root_url(text: Any, name: str = "s3root") -> str:
     stated = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     scheme, separator, rest = stated.partition("://") if isinstance(stated, str) else ("", "", "")
     if not separator or not scheme or not rest.strip("/"):
-        raise RayflowS3URLException(f"{name} takes the URL of a place in S3, such as s3://bucket/path; got {_shown(text)}.")
+        raise RayflowS3URLException(
+            f"{name} takes the URL of a place, such as s3://bucket/path (a directory: file:///path); got {_shown(text)}."
+        )
     return stated.rstrip("/")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import click
@@ -15,7 +16,8 @@ from rayflow.cli.commands.flow import FlowGroup
 from rayflow.cli.commands.root import RootGroup
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.settings import Surroundings
-from rayflow.flow.differences import DIFFERENCES, Difference, Kind
+from rayflow.flow.differences import BEHAVIOURS, DIFFERENCES, Difference, Kind
+from rayflow.runtime import compat
 from rayflow.settings.table import SETTINGS
 
 
@@ -71,27 +73,46 @@ def _settings() -> Iterator[str]:
         yield f"| {' | '.join(map(_cell, cells))} |"
 
 
+def _behaviours() -> Iterator[str]:
+    yield from ("| | Metaflow | rayflow |", "|---|---|---|")
+    for part, rows in groupby(BEHAVIOURS, lambda row: row.part):
+        yield f"| **{part}** | | |"
+        yield from (f"| {_cell(row.what)} | {_cell(row.there)} | {_cell(row.here)} |" for row in rows)
+
+
 def _blocking() -> Iterator[str]:
-    return _differences([row for row in DIFFERENCES if row.is_blocking])
+    return _differences([row for row in DIFFERENCES if row.is_blocking and not is_here(row)])
 
 
 def _noticed() -> Iterator[str]:
     return _differences([row for row in DIFFERENCES if not row.is_blocking])
 
 
+def is_here(row: Difference) -> bool:
+    """Whether rayflow has by now what the row says that it lacks. `@batch` can be imported, and is refused."""
+    match row.kind:
+        case Kind.DECORATOR | Kind.NAME:
+            return row.name != "batch" and compat.served(compat.METAFLOW, row.name)
+        case Kind.MODULE:
+            return bool(compat.ALIASES.get(row.name)) and compat.exists(row.name)
+        case _:
+            return False
+
+
 def _differences(rows: list[Difference]) -> Iterator[str]:
+    """What is done about the same thing in the same way is one row."""
     yield from ("| in a flow of Metaflow's | here | what to do |", "|---|---|---|")
-    for row in rows:
-        yield f"| {_cell(_written(row))} | {_cell(row.here)} | {_cell(row.way_out)} |"
+    for (here, way_out), alike in groupby(rows, lambda row: (row.here, row.way_out)):
+        yield f"| {', '.join(map(written, alike))} | {_cell(here)} | {_cell(way_out)} |"
 
 
-def _written(row: Difference) -> str:
+def written(row: Difference) -> str:
     """The name as it stands in a flow."""
     match row.kind:
-        case Kind.BEHAVIOUR:
-            return row.name
         case Kind.DECORATOR:
             return f"`@{row.name}`"
+        case Kind.VARIABLE:
+            return f"`{row.name}...`"
         case _:
             return f"`{row.name}`"
 
@@ -132,6 +153,7 @@ MADE = {
     "[commands of rayflow]": _program,
     "[commands of a flow]": _flow,
     "[settings]": _settings,
+    "[what behaves differently]": _behaviours,
     "[what keeps a flow from running]": _blocking,
     "[what a flow may notice]": _noticed,
 }

@@ -22,7 +22,8 @@ class RunContext:
     """What all tasks of a run share; made once per process.
 
     `graph` is called when somebody asks for `current.graph`. `open` gives the client object of a pathspec ("Flow/run" or
-    "Flow/run/step/task"), injected since the client is a layer above. `root` is where the run is stored.
+    "Flow/run/step/task"), injected since the client is a layer above; `tempdir` is called when somebody asks, too. `root` is where the run
+    is stored.
     `extras` are further attributes: `project_name` ...
     """
 
@@ -35,7 +36,7 @@ class RunContext:
     parameter_names: Sequence[str] = ()
     graph: Callable[[], dict[str, Any]] | None = None
     open: Callable[[str], Any] | None = None
-    tempdir: str = "."
+    tempdir: Callable[[], str] | None = None
     extras: Mapping[str, Any] | None = None
     trigger: Callable[[], Any] | None = None
     root: str | None = None
@@ -132,7 +133,10 @@ class Current:
 
     @property
     def tempdir(self) -> str | None:
-        return None if self._run is None else self._run.tempdir
+        """Where temporary files belong: the setting TEMPDIR, else "."."""
+        if self._run is None:
+            return None
+        return "." if self._run.tempdir is None else self._run.tempdir()
 
     @property
     def trigger(self) -> Any:

@@ -1,6 +1,7 @@
-"""Where a flow written for Metaflow meets something else here: data, of which `rayflow doctor FLOW.py` and the documentation make a page.
+"""Where a flow written for Metaflow meets something else here: data, of which `rayflow doctor FLOW.py` and docs/metaflow.md are made.
 
-A row about something that rayflow lacks (`is_blocking`) counts only as long as rayflow lacks it: the doctor asks rayflow first.
+`DIFFERENCES` are names that stand in a file; a row about something that rayflow lacks (`is_blocking`) counts only as long as rayflow lacks
+it: both ask rayflow first. `BEHAVIOURS` are what no name shows: a flow runs, and may notice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ class Kind(Enum):
     MODULE = "module"
     OPTION = "option"
     VARIABLE = "variable"
-    BEHAVIOUR = "behaviour"
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,22 @@ class Difference:
     is_blocking: bool = True
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """`what` does one thing in Metaflow (`there`) and another `here`: parts of sentences. `part` is the heading that they stand under."""
+
+    part: str
+    what: str
+    there: str
+    here: str
+
+
 _OWN_ENVIRONMENT = "Tasks run with the packages of the Python that starts the run; no environment is made for a step."
 _INSTALL = "Remove it, and install the packages there (a virtual environment, or the cluster's image)."
 _SCHEDULED = "It is kept with the run, and starts nothing: there is no deployment to a scheduler."
 _CRON = "Have whatever schedules your jobs start `rayflow run FLOW.py`; --trigger FLOW/RUN tells what started it."
 _SENSOR = "There is no deployment to Airflow."
+_HOOKS = "The hooks of Metaflow's own decorators do not exist here."
 _ROOT = "Data, records and logs of a run are under one root."
 
 DIFFERENCES: tuple[Difference, ...] = (
@@ -88,6 +99,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("DeployedFlow", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
     Difference("NBDeployer", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
     Difference("namespaced_event_name", Kind.NAME, "There are no events of a scheduler.", _CRON),
+    Difference("StepDecorator", Kind.NAME, _HOOKS, "Write it as @user_step_decorator, or as StepMutator."),
+    Difference("FlowDecorator", Kind.NAME, _HOOKS, "Write it as FlowMutator."),
     Difference("R", Kind.NAME, "Flows are written in Python.", "Call R as a program from a step."),
     Difference(
         "metaflow_extensions",
@@ -124,55 +137,79 @@ DIFFERENCES: tuple[Difference, ...] = (
         "Use RAYFLOW_ instead; `rayflow config` lists what there is.",
         is_blocking=False,
     ),
-    Difference(
-        "the environment of tasks",
-        Kind.BEHAVIOUR,
-        "Worker processes are used again: module-level state of the flow's file is per process, not per task.",
-        "Mark a step @isolated that needs a fresh process.",
-        is_blocking=False,
+)
+
+
+BEHAVIOURS: tuple[Behaviour, ...] = (
+    Behaviour("Fan-outs", "an empty foreach", "an error", "goes straight to the join, whose `inputs` is empty"),
+    Behaviour(
+        "Fan-outs",
+        "limits",
+        "100 splits, 16 workers",
+        "none, and what the machine or the cluster holds; `--max-num-splits` and `--max-workers`, or the settings of that name, set some",
     ),
-    Difference(
-        "@retry(minutes_between_retries=...)",
-        Kind.BEHAVIOUR,
-        "The delay is waited for when the flow states it, and not when it is only the default.",
-        "Leave it out, or say 0, where tests would wait.",
-        is_blocking=False,
+    Behaviour("Fan-outs", "a foreach over a table", "does not take its rows", "takes its rows, as dictionaries"),
+    Behaviour("Fan-outs", "a foreach over a dictionary", "fails in the tasks", "is refused at once, unless its keys are 0, 1, 2, ..."),
+    Behaviour(
+        "Fan-outs",
+        "the order of `inputs`",
+        "of a foreach that has a switch: by arm; of a static split: any",
+        "that of the foreach, and that of `self.next`",
     ),
-    Difference(
-        "foreach over nothing",
-        Kind.BEHAVIOUR,
-        "It goes straight to its join, whose inputs are empty.",
-        "Nothing; Metaflow fails there.",
-        is_blocking=False,
+    Behaviour("Fan-outs", "`len(inputs)`", "an error", 'works; so does `inputs.table("a", "b")`'),
+    Behaviour(
+        "Fan-outs",
+        "above 32 splits",
+        "every line of every task is shown",
+        "totals are shown, and the output is in the logs; `-v` shows each",
     ),
-    Difference(
-        "--max-num-splits, --max-workers",
-        Kind.BEHAVIOUR,
-        "There is no limit to a fan-out, and as many tasks run at once as the cluster holds.",
-        "Give the options, or set MAX_NUM_SPLITS and MAX_WORKERS, for Metaflow's 100 and 16.",
-        is_blocking=False,
+    Behaviour("Fan-outs", "`num_parallel` that is None or below 1", "is passed over, and the step fails later", "is refused by `next`"),
+    Behaviour("Fan-outs", "the output of a gang", "all of it in the log of the first node's task", "each node's in its own"),
+    Behaviour(
+        "Retries and needs", "the delay of `@retry`", "ignored in local runs", "waited for where it is written, not where it is the default"
     ),
-    Difference(
-        "resume without an origin",
-        Kind.BEHAVIOUR,
-        "It continues the newest run or resume of the flow by you (and in the project's branch).",
-        "Say --origin-run-id for another.",
-        is_blocking=False,
+    Behaviour(
+        "Retries and needs",
+        "worker processes",
+        "a new one per task",
+        "reused, so that module state is shared by the tasks that run there; `@isolated` gives a new one",
     ),
-    Difference(
-        "the order of a static join's inputs",
-        Kind.BEHAVIOUR,
-        "It is that in which the split names its steps; of a foreach, that of the elements.",
-        "Nothing; in Metaflow it varies.",
-        is_blocking=False,
+    Behaviour(
+        "Runs",
+        "a run that failed",
+        "looks like one that is still running",
+        "`run.state` is `running`, `succeeded`, `failed`, `interrupted` or `unknown`",
     ),
-    Difference(
-        "exit codes",
-        Kind.BEHAVIOUR,
-        "0 done, 1 failed or not found, 2 called wrongly, 130 and 143 interrupted.",
-        "Nothing, unless a script looks for others.",
-        is_blocking=False,
+    Behaviour(
+        "Runs", "plain `resume`", "continues the newest run", "continues the newest run *or resume* of yours, on the same project branch"
     ),
+    Behaviour("Runs", "several resumes of one run", "all go on", "one goes on; `--fork` branches off"),
+    Behaviour(
+        "Runs",
+        "the code of a resume",
+        "today's, and nothing is said of what changed",
+        "today's, naming the steps that changed; `rayflow resume RUN` uses what was stored with the run",
+    ),
+    Behaviour("Runs", "a Parameter that is newer than the run that is resumed", "has no value, and fails the task", "has its default"),
+    Behaviour(
+        "Runs",
+        "Ctrl-C, SIGTERM",
+        "exit code 1; SIGTERM leaves tasks behind",
+        "exit codes 130 and 143; both end the tasks, and the run can be resumed",
+    ),
+    Behaviour("Runs", "logs", "when a task has ended", "while it runs; `logs --follow`"),
+    Behaviour("Runs", "`spin`", "leaves out `@secrets`", "leaves it in, and `@isolated`; what it leaves out is named"),
+    Behaviour("Runs", "`Run.origin_pathspec` of a run that is no resume", "`Flow/None`", "`None`"),
+    Behaviour("Runs", "`namespace()` and `metadata()` called in a step", "hold as long as the process", "hold as long as the attempt"),
+    Behaviour(
+        "Runs", "`--pylint`, `check --warnings`", "call pylint", "are accepted; rayflow alone checks flows, and each finding is an error"
+    ),
+    Behaviour("Decorators of one's own", "a replaced body that returns None", "takes no transition", "takes the one in the source"),
+    Behaviour("S3", '`get_recursive(["a"])`', "brings `ab.txt`, too", "brings `a` and what is below it"),
+    Behaviour("S3", "`put` of an open file", "closes it", "leaves it open"),
+    Behaviour("S3", "keys with `..`", "are taken", "are refused"),
+    Behaviour("Errors", "a value that cannot be pickled", "its name", "its name, its type, and the attribute at fault"),
+    Behaviour("Errors", "a foreach that leads straight to a join", "an internal error", "a message that says what to insert"),
 )
 
 

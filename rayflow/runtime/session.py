@@ -148,6 +148,12 @@ def run_context_of(shared: Shared) -> RunContext:
     def open_here(pathspec: str) -> Any:
         return _open(shared.root, pathspec)
 
+    def tempdir() -> str:
+        from rayflow.settings.reading import read_settings
+        from rayflow.settings.table import TEMPDIR
+
+        return read_settings(os.environ, os.getcwd())[TEMPDIR] or "."
+
     def trigger() -> Any:
         from rayflow.client.trigger import Trigger
 
@@ -163,6 +169,7 @@ def run_context_of(shared: Shared) -> RunContext:
         parameter_names=tuple(record.parameters),
         graph=lambda: dict(record.graph_info),
         open=open_here,
+        tempdir=tempdir,
         extras=record.facts.get("current", {}),
         trigger=trigger if record.facts.get("trigger") else None,
         root=shared.root,

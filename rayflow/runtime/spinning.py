@@ -100,10 +100,10 @@ def _with_artifacts(record: RunRecord, blobs: Blobs, spin: Spin, given: tuple[Se
         return record, given
     attempt = spin.attempt
     view, parents = attempt.handle.view, attempt.handle.lineage.parents_of(attempt.key, attempt.parent)
-    if not parents:
-        stored = {name: blobs.put(name, value).owned_by(record.run_id) for name, value in spin.artifacts.items()}
-        return replace(record, parameters={**record.parameters, **stored}), given
     is_join = attempt.handle.record.graph[attempt.key.step].is_join
+    values = {} if is_join else {name: value for name, value in spin.artifacts.items() if not parents or name in record.parameters}
+    stored = {name: blobs.put(name, value).owned_by(record.run_id) for name, value in values.items()}
+    record = replace(record, parameters={**record.parameters, **stored})
     by_parent: dict[TaskKey, Mapping[str, Any]] = {}
     for parent in parents:
         pathspec = f"{attempt.handle.layout.run}/{parent.step}/{view.task_id(parent)}"

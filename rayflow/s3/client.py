@@ -18,6 +18,7 @@ from rayflow.s3.parallel import Crew
 from rayflow.s3.places import Place, part_of, root_of_run, root_url
 from rayflow.s3.sources import headers_of, path_source, source_of
 from rayflow.settings.reading import read_settings
+from rayflow.settings.table import TEMPDIR
 
 if TYPE_CHECKING:
     from rayflow.client import Run
@@ -27,12 +28,12 @@ _NAME_LENGTH = 100
 
 
 class S3:
-    """Objects in S3 by key. Use it as a context manager: what it downloads are files in a directory under `tmproot`, which is removed at
-    the end of the block, or by `close`.
+    """Objects in S3 by key. Use it as a context manager: what it downloads are files in a directory under `tmproot` (default: the setting
+    TEMPDIR, else the working directory), which is removed at the end of the block, or by `close`.
 
     Keys are full URLs (`s3://bucket/path`) without a root, and relative to it with one. The root is `s3root`, the URL of a place in S3,
     or of any other place that fsspec knows; or the place of a run: `run=self` in a step, `run=Run("Flow/id")` elsewhere. That is
-    `<data root>/<Flow>/<run id>`, where the data root is `RAYFLOW_DATATOOLS_S3ROOT`, else `user-data` under the root of the run; `bucket`
+    `<data root>/<Flow>/<run id>`, where the data root is the setting DATATOOLS_S3ROOT, else `user-data` under the root of the run; `bucket`
     and `prefix` replace parts of the data root. `encryption` is how the server is to encrypt what is put ("aws:kms", "AES256").
     `client_params` go to the client of botocore (`endpoint_url`, `verify`, ...).
 
@@ -46,7 +47,7 @@ class S3:
 
     def __init__(
         self,
-        tmproot: str = ".",
+        tmproot: str | None = None,
         bucket: str | None = None,
         prefix: str | None = None,
         run: FlowSpec | Run | None = None,
@@ -55,18 +56,13 @@ class S3:
         client_params: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = dict(os.environ)
-        root = (
-            root_of_run(run, bucket, prefix, read_settings(self._environ, os.getcwd()))
-            if run is not None
-            else root_url(s3root)
-            if s3root
-            else None
-        )
+        settings = read_settings(self._environ, os.getcwd())
+        root = root_of_run(run, bucket, prefix, settings) if run is not None else root_url(s3root) if s3root else None
         self._place = Place(root)
         self._encryption = encryption
         self._client_params = dict(client_params or {})
         self._crew = Crew()
-        self._downloads = _Downloads(tmproot)
+        self._downloads = _Downloads(tmproot or settings[TEMPDIR] or ".")
 
     def __enter__(self) -> S3:
         return self

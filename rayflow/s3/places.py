@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from rayflow.client import Run
     from rayflow.flow.flowspec import FlowSpec
 
-ROOT_VARIABLE = DATATOOLS_S3ROOT.variable
 BESIDE_RUNS = "user-data"
 """Where data of runs are, under a root of rayflow. No flow can have the name, so that nothing takes it for one."""
 
 
 def root_of_run(run: FlowSpec | Run, bucket: str | None, prefix: str | None, settings: StatedSettings) -> str:
-    """The URL below which data of a run are: `<data root>/<Flow>/<run id>`. The data root is that of `RAYFLOW_DATATOOLS_S3ROOT`, else
+    """The URL below which data of a run are: `<data root>/<Flow>/<run id>`. The data root is the setting DATATOOLS_S3ROOT, else
     `user-data` under the run's own root; `bucket` and `prefix` replace parts of it."""
     from rayflow.flow.flowspec import FlowSpec
 
@@ -50,10 +49,10 @@ def _root_under(run: Run) -> str | None:
 
 
 def _data_root(settings: StatedSettings, own_root: str | None, bucket: str | None, prefix: str | None) -> str:
-    stated = settings[DATATOOLS_S3ROOT]
+    stated, name = settings[DATATOOLS_S3ROOT], DATATOOLS_S3ROOT.variable
     if not stated and not own_root:
-        raise RayflowS3URLException(f"This run has no root, beside which its data could be. Set {ROOT_VARIABLE}, to s3://bucket/path say.")
-    root = root_url(stated, ROOT_VARIABLE) if stated else f"{_as_url(own_root or '')}/{BESIDE_RUNS}"
+        raise RayflowS3URLException(f"This run has no root, beside which its data could be. Set {name}, to s3://bucket/path say.")
+    root = root_url(_as_url(stated), name) if stated else f"{_as_url(own_root or '')}/{BESIDE_RUNS}"
     scheme, _, rest = root.partition("://")
     if scheme == "file":  # a directory has no bucket: it is in the place of one
         return f"s3://{bucket}/{(prefix or '').strip('/')}".rstrip("/") if bucket else f"{root}/{prefix.strip('/')}" if prefix else root
@@ -70,9 +69,7 @@ def root_url(text: Any, name: str = "s3root") -> str:
     stated = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     scheme, separator, rest = stated.partition("://") if isinstance(stated, str) else ("", "", "")
     if not separator or not scheme or not rest.strip("/"):
-        raise RayflowS3URLException(
-            f"{name} takes the URL of a place, such as s3://bucket/path (a directory: file:///path); got {_shown(text)}."
-        )
+        raise RayflowS3URLException(f"{name} takes the URL of a place in S3, such as s3://bucket/path; got {_shown(text)}.")
     return stated.rstrip("/")
 
 

@@ -86,19 +86,25 @@ FLOW_CONFIG = Setting("FLOW_CONFIG", entries('JSON such as {"cfg": "FILE"}'), "n
 FLOW_CONFIG_VALUE = Setting(
     "FLOW_CONFIG_VALUE", entries('JSON such as {"cfg": {"alpha": 1}}'), "none", "Values of Configs by name, as --config-value."
 )
-DATATOOLS_S3ROOT = Setting(
-    "DATATOOLS_S3ROOT", text("a URL such as s3://bucket/path"), "user-data under the root", "Where S3(run=...) keeps the data of runs."
-)
-ENABLED_ARTIFACT_SERIALIZER = Setting(
-    "ENABLED_ARTIFACT_SERIALIZER",
-    text('names after a minus, such as -arrow or ["-arrow"]'),
-    "all of them",
-    "Which serializers of packages are left out.",
+TEMPDIR = Setting(
+    "TEMPDIR", place("a directory"), "the working directory", "Where S3 puts what it downloads, and what `current.tempdir` says."
 )
 CACHE = Setting(
     "CACHE", place("a directory, or off", ("off",)), "~/.cache/rayflow", "Where values that the client read of a bucket are kept."
 )
 CACHE_GB = Setting("CACHE_GB", amount("a number of gigabytes, such as 10"), "10", "How large that may get.")
+DATATOOLS_S3ROOT = Setting(
+    "DATATOOLS_S3ROOT",
+    place("the URL of a place in S3, such as s3://bucket/path, or a directory"),
+    "user-data under the root",
+    "Where S3(run=self) keeps objects, by flow and run.",
+)
+ENABLED_ARTIFACT_SERIALIZER = Setting(
+    "ENABLED_ARTIFACT_SERIALIZER",
+    words("TYPEs of serializers with spaces between them, each after a '-', such as: -torch -arrow"),
+    "all of them",
+    "Serializers that are left out: each by its TYPE after a '-'.",
+)
 STATE_DIR = Setting("STATE_DIR", place("a directory"), "~/.local/state/rayflow", "Where the cluster of `rayflow up` is noted.")
 HOME = Setting("HOME", place("a directory"), "~/.rayflow", "Where the files of the profiles are.", is_variable_only=True)
 PROFILE = Setting("PROFILE", text("a name"), "none", "Which file there: config_<PROFILE>.json.", is_variable_only=True)
@@ -121,10 +127,11 @@ SETTINGS: tuple[Setting[Any], ...] = (
     DEFAULT_SECRETS_BACKEND_TYPE,
     FLOW_CONFIG,
     FLOW_CONFIG_VALUE,
-    DATATOOLS_S3ROOT,
-    ENABLED_ARTIFACT_SERIALIZER,
+    TEMPDIR,
     CACHE,
     CACHE_GB,
+    DATATOOLS_S3ROOT,
+    ENABLED_ARTIFACT_SERIALIZER,
     STATE_DIR,
     HOME,
     PROFILE,

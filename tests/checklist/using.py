@@ -223,7 +223,7 @@ BELOW = (
     ),
     row(
         "configuration, profiles",
-        "reference/commands.md",
+        "reference/settings.md",
         "settings/test_reading.py::test_the_environment_comes_before_the_project_and_that_before_the_profile",
         "settings/test_reading.py::test_a_profile_that_does_not_exist_is_an_error_that_names_the_variable",
         "cli/test_config.py::test_config_shows_every_setting_and_who_says_so",

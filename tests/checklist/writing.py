@@ -70,7 +70,7 @@ GRAPH = (
     ),
     row(
         "num_parallel / gang step",
-        "reference/decorators.md#rayflow.parallel",
+        "tasks/gangs.md",
         "scenarios/test_gangs.py::test_the_nodes_of_a_gang_run_at_the_same_time_even_if_there_are_more_than_cpus",
         "scenarios/test_gangs.py::test_one_process_performs_them_one_after_another_and_says_so",
         "scenarios/test_gangs.py::test_gangs_in_a_foreach_are_gangs_each",
@@ -306,7 +306,7 @@ AROUND_STEPS = (
     row("get_cards, card objects, cards of resumed tasks", "metaflow.md", absent=CARDS),
     row(
         "@parallel, current.parallel, control task",
-        "reference/decorators.md#rayflow.parallel",
+        "tasks/gangs.md#who-is-who",
         "scenarios/test_gangs.py::test_each_node_knows_its_place",
         "scenarios/test_gangs.py::test_the_client_finds_the_control_task_and_the_others_by_it",
         "scenarios/test_gangs.py::test_a_gang_that_is_caught_goes_on_and_its_control_task_bears_what_happened",
@@ -362,6 +362,7 @@ AROUND_STEPS = (
         "`current` attributes",
         "reference/flows.md#rayflow.current",
         "scenarios/test_surroundings.py::test_current_knows_the_task",
+        "scenarios/test_surroundings.py::test_temporary_files_belong_where_the_setting_says",
         "flow/test_current.py::test_in_a_task_everything_is_known",
         "flow/test_current.py::test_outside_a_run_everything_is_none_or_false",
     ),

@@ -24,7 +24,7 @@ from rayflow.cli.main import run_program
 from rayflow.cli.porting import findings
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.settings import Surroundings
-from rayflow.flow.differences import DIFFERENCES, Kind, difference
+from rayflow.flow.differences import BEHAVIOURS, DIFFERENCES, Kind, difference
 from rayflow.model.errors import UserError
 from rayflow.store import open_root
 
@@ -101,6 +101,7 @@ def test_a_file_is_told_line_by_line_what_differs_and_is_never_run(tmp_path, mon
         ("from rayflow import FlowSpec, step\n", [], 0),
         ("import numpy\nfrom . import x\n", [], 0),
         ("from rayflow import conda\n", [("conda", True)], 1),
+        ("from metaflow.decorators import StepDecorator, step\n", [("metaflow", False), ("metaflow.decorators.StepDecorator", True)], 1),
         ("from rayflow.nothing import x\n", [("rayflow.nothing.x", True)], 1),
         ("from metaflow import *\n", [("metaflow", False)], 0),
         ("import metaflow as mf\n@mf.pypi\ndef f(): pass\n", [("metaflow", False), ("@pypi", True)], 1),
@@ -137,6 +138,7 @@ def test_the_flows_of_the_tests_against_metaflow_run_and_are_told_so():
 def test_every_difference_is_told_once_in_whole_sentences():
     assert [name for name, count in Counter((row.name, row.kind) for row in DIFFERENCES).items() if count > 1] == []
     assert [row.name for row in DIFFERENCES if row.here[-1] not in ".;" or row.way_out[-1] != "."] == []
+    assert [what for what, count in Counter(row.what for row in BEHAVIOURS).items() if count > 1] == []
     assert difference("metaflow.plugins.aws.x").name == "metaflow.plugins"
     assert (difference("conda", Kind.NAME), difference("conda", Kind.DECORATOR).name) == (None, "conda")
 

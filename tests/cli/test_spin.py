@@ -171,6 +171,8 @@ def test_artifacts_of_a_module_go_before_those_of_the_run(done):
     (done.directory / "a.py").write_text("ARTIFACTS = {'extra': 1000, 'large': 'short'}\n")
     (done.directory / "b.py").write_text("ARTIFACTS = {'alpha': 7}\n")
 
+    (done.directory / "c.py").write_text("ARTIFACTS = {'alpha': 1000}\n")
+    assert "y: 1100" in done("spin", "body", "--artifacts-module", "c.py").out  # a Parameter's too
     said = done("spin", "body", "--artifacts-module", "a.py")
     start = done("spin", "start", "--artifacts-module", "b.py")
 

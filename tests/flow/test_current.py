@@ -24,7 +24,7 @@ def run_context(**given):
             "parameter_names": ["alpha"],
             "graph": lambda: {"file": "f.py"},
             "open": lambda pathspec: f"<{pathspec}>",
-            "tempdir": "/tmp",
+            "tempdir": lambda: "/tmp",
             **given,
         }
     )

@@ -51,7 +51,7 @@ def bucket_variables(endpoint: str) -> dict[str, str]:
     import s3fs
 
     secrets = {"key": "testing", "secret": "testing"}
-    s3fs.S3FileSystem(skip_instance_cache=True, endpoint_url=endpoint, **secrets).mkdir("my-bucket")
+    s3fs.S3FileSystem(skip_instance_cache=True, endpoint_url=endpoint, **secrets).makedirs("my-bucket", exist_ok=True)
     settings = {"ACCESS_KEY_ID": "testing", "SECRET_ACCESS_KEY": "testing", "DEFAULT_REGION": "us-east-1", "ENDPOINT_URL": endpoint}
     return {f"AWS_{name}": value for name, value in settings.items()}
 

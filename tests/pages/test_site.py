@@ -14,6 +14,7 @@ import rayflow
 import rayflow.exception
 from docs import hooks
 from rayflow.flow.decorators import DecoratorKind
+from rayflow.flow.differences import BEHAVIOURS, DIFFERENCES, Difference, Kind
 from rayflow.flow.flowdecorators import FlowDecoratorKind
 from rayflow.settings.table import SETTINGS
 from tests.pages.performing import REPO
@@ -125,6 +126,18 @@ def test_every_setting_is_in_the_reference_with_its_default():
 
     assert list(rows) == [setting.name for setting in SETTINGS]
     assert [setting.name for setting in SETTINGS if not rows[setting.name].endswith(f"| {setting.default}")] == []
+
+
+def test_what_differs_from_metaflow_is_on_its_page():
+    page = hooks.on_page_markdown((DOCS / "metaflow.md").read_text(encoding="utf-8"))
+    lacking = [row for row in DIFFERENCES if not hooks.is_here(row)]
+    there_by_now = [Difference("retry", Kind.DECORATOR, "", ""), Difference("metaflow.events", Kind.MODULE, "", "")]
+
+    assert len(lacking) > 20
+    assert [row.name for row in lacking if hooks.written(row) not in page] == []
+    assert [row.what for row in BEHAVIOURS if f"| {row.what} | {row.there} | {row.here} |" not in page] == []
+    assert [mark for mark in hooks.MADE if mark in page] == []
+    assert list(map(hooks.is_here, there_by_now)) == [True, True]
 
 
 def section(page: str, path: str) -> str:

@@ -94,3 +94,14 @@ def test_an_upload_that_fails_leaves_nothing(tmp_path):
             s3.put("x", Failing(b"x" * 10))
 
         assert (s3.list_recursive(), os.listdir(tmp_path / "place")) == ([], [])
+
+
+def test_downloads_lie_where_the_setting_says(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("RAYFLOW_TEMPDIR", str(temporary))
+
+    with S3(s3root=f"file://{tmp_path}/place") as s3:
+        s3.put("x", "text")
+        assert s3.get("x").path.startswith(f"{temporary}{os.sep}")
+    assert list(temporary.iterdir()) == []

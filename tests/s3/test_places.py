@@ -10,7 +10,7 @@ from rayflow.client import Run
 from rayflow.flow.current import RunContext, TaskContext, current
 from rayflow.s3 import RayflowS3URLException
 from rayflow.s3.places import root_of_run
-from rayflow.settings.reading import read_settings
+from rayflow.settings import read_settings
 from rayflow.testing import run_flow
 
 
@@ -31,6 +31,10 @@ class StepFlow(FlowSpec):
         pass
 
 
+def settings(data_root=None):
+    return read_settings({"RAYFLOW_DATATOOLS_S3ROOT": data_root} if data_root else {}, "/")
+
+
 @pytest.fixture
 def flow():
     """A flow whose step is being performed, in a run on a bucket."""
@@ -49,27 +53,26 @@ def flow():
         (None, "/mine/", "s3://data/ours", "s3://data/mine/StepFlow/17"),
         ("other", "mine", None, "s3://other/mine/StepFlow/17"),
         (None, None, "file:///data", "file:///data/StepFlow/17"),
+        (None, None, "/data", "file:///data/StepFlow/17"),
         (None, "mine", "file:///data", "file:///data/mine/StepFlow/17"),
         ("other", "mine", "file:///data", "s3://other/mine/StepFlow/17"),
         ("other", None, "file:///data", "s3://other/StepFlow/17"),
     ],
 )
 def test_data_of_a_run_are_below_the_data_root(flow, bucket, prefix, stated, expected):
-    environ = {"RAYFLOW_DATATOOLS_S3ROOT": stated} if stated else {}
-
-    assert root_of_run(flow, bucket, prefix, stated_in(environ)) == expected
+    assert root_of_run(flow, bucket, prefix, settings(stated)) == expected
 
 
 def test_a_data_root_that_is_none_is_named(flow):
     with pytest.raises(RayflowS3URLException, match="RAYFLOW_DATATOOLS_S3ROOT takes the URL"):
-        root_of_run(flow, None, None, stated_in({"RAYFLOW_DATATOOLS_S3ROOT": "/data"}))
+        root_of_run(flow, None, None, settings("s3://"))
 
 
 def test_a_run_without_a_root_says_what_to_set():
     current._enter(TaskContext(RunContext("StepFlow", "17"), "start", "1"))
     try:
         with pytest.raises(RayflowS3URLException, match="Set RAYFLOW_DATATOOLS_S3ROOT"):
-            root_of_run(StepFlow(use_cli=False), None, None, stated_in({}))
+            root_of_run(StepFlow(use_cli=False), None, None, settings())
     finally:
         current._leave()
 
@@ -78,7 +81,7 @@ def test_data_of_a_run_that_is_over_are_under_its_own_root(tmp_path):
     run = run_flow(StepFlow, root=str(tmp_path / "root"))
 
     assert isinstance(run, Run)
-    assert root_of_run(run, None, None, stated_in({})) == f"file://{tmp_path}/root/user-data/StepFlow/{run.id}"
+    assert root_of_run(run, None, None, settings()) == f"file://{tmp_path}/root/user-data/StepFlow/{run.id}"
 
 
 def test_commands_take_them_for_no_flow_and_leave_them_alone(tmp_path):

@@ -106,3 +106,10 @@ def test_current_knows_the_task(play):
     assert (join.data.run_object.pathspec, join.data.steps) == (f"Current/{run_id}", ["body", "end", "join", "start"])
     assert (played.data.unknown, played.data.got) == (False, (1, True, False))
     assert (current.is_running_flow, current.run_id) == (False, None)
+
+
+def test_temporary_files_belong_where_the_setting_says(play, tmp_path, monkeypatch):
+    unsaid = play(surroundings.Temporary).data.where
+    monkeypatch.setenv("RAYFLOW_TEMPDIR", str(tmp_path))
+
+    assert (unsaid, play(surroundings.Temporary).data.where) == (".", str(tmp_path))

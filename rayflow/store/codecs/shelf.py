@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from rayflow.settings.reading import read_settings
 from rayflow.settings.table import ENABLED_ARTIFACT_SERIALIZER
 from rayflow.store.codecs import declared
 
@@ -179,9 +178,11 @@ def _load(entry: _Entry) -> None:
 
 
 def _switched_off() -> set[str]:
-    """`["-arrow"]`, or `-arrow`, in the environment leaves out the serializer `arrow`."""
-    words = re.split(r"""[\s,\[\]"']+""", read_settings(os.environ, os.getcwd())[ENABLED_ARTIFACT_SERIALIZER] or "")
-    return {word[1:] for word in words if word.startswith("-")}
+    """`-arrow`, or as in Metaflow `["-arrow"]`, leaves out the serializer `arrow`."""
+    from rayflow.settings import read_settings
+
+    words = read_settings(os.environ, os.getcwd())[ENABLED_ARTIFACT_SERIALIZER] or ()
+    return {word[1:] for each in words for word in re.split(r"""[\s,\[\]"']+""", each) if word.startswith("-")}
 
 
 def _look_for_packages() -> None:

@@ -185,3 +185,14 @@ def about():
         name: getattr(current, name)
         for name in "is_running_flow flow_name run_id step_name task_id pathspec retry_count origin_run_id namespace username tags".split()
     }
+
+
+class Temporary(FlowSpec):
+    @step
+    def start(self):
+        self.where = current.tempdir
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass

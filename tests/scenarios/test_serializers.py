@@ -43,6 +43,8 @@ def test_errors_of_the_family_are_told_as_they_are(play):
     played = play(Unpaid, cents=-2, fails=True)
 
     assert (played.failure.message, played.failure.type) == ("money is out", "rayflow.model.errors.RayflowException")
+    start = played.run["start"].task
+    assert (start.data.kept, "money is out" in str(start.data.problem), [each.id for each in played.run]) == (1, True, ["end", "start"])
 
 
 def test_a_resume_takes_such_values_over(play, tmp_path):

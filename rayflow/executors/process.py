@@ -54,8 +54,6 @@ class ProcessExecutor:
     capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True)
     _children: list[_Child] = field(default_factory=list[_Child])
     _waiting: deque[Work] = field(default_factory=deque[Work])
-    _filling: int | None = None
-    """The gang whose nodes are being assigned."""
     _untold: list[Report] = field(default_factory=list[Report])
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -70,40 +68,51 @@ class ProcessExecutor:
     def _assign(self) -> None:
         while self._waiting:
             head = self._waiting[0]
-            if head.seat is not None and not self._has_room(head.seat):
+            if head.seat is None:
+                child = self._child_for(head)
+                if child is None:
+                    return
+                self._give(child, self._waiting.popleft())
+            elif self._has_room(head.seat):
+                for work in [self._waiting.popleft() for _ in range(head.seat.size)]:
+                    self._give(self._idle_for(work) or self._spawn(_environment_of(work)), work)
+            else:
                 return
-            child = self._child_for(head)
-            if child is None:
-                return
-            self._waiting.popleft()
-            self._filling = head.seat.gang if head.seat is not None else None
-            child.work, child.started, child.left = head, None, len(head.batch.indices)
-            with contextlib.suppress(OSError):  # it died idle: its end of file is read as this batch's loss
-                pipes.send(child.writing, ("work", head))
+
+    def _give(self, child: _Child, work: Work) -> None:
+        child.work, child.started, child.left = work, None, len(work.batch.indices)
+        with contextlib.suppress(OSError):  # it died idle: its end of file is read as this batch's loss
+            pipes.send(child.writing, ("work", work))
 
     def _has_room(self, seat: Seat) -> bool:
-        """Whether the nodes of a gang may begin: all are there, and find a child each; more than `max_children` where it runs alone."""
-        if seat.gang == self._filling:
-            return True  # others of it have begun
+        """Whether the nodes of a gang may begin, which are the first that wait: all are there, and find a child each; more than
+        `max_children` where the gang runs alone."""
         waiting = sum(work.seat is not None and work.seat.gang == seat.gang for work in self._waiting)
-        busy = sum(child.work is not None for child in self._children)
-        return waiting == seat.size and (busy == 0 or busy + seat.size <= self.max_children)
+        return waiting == seat.size and (not self._busy or self._busy + seat.size <= self.max_children)
+
+    @property
+    def _busy(self) -> int:
+        return sum(child.work is not None for child in self._children)
+
+    def _idle_for(self, work: Work) -> _Child | None:
+        environment = _environment_of(work)
+        for child in self._children:
+            is_idle = child.work is None and not child.is_killed
+            if is_idle and child.environment == environment and not (work.is_isolated and child.is_used):
+                return child
+        return None
 
     def _child_for(self, work: Work) -> _Child | None:
-        is_node = work.seat is not None
-        if not is_node and sum(child.work is not None for child in self._children) >= self.max_children:
-            return None  # a gang may have started more of them
-        environment = tuple(sorted(work.environment.items()))
-        idle = [child for child in self._children if child.work is None and not child.is_killed]
-        for child in idle:
-            if child.environment == environment and not (work.is_isolated and child.is_used):
-                return child
-        while len(self._children) >= self.max_children and not is_node:
-            done = next((child for child in idle if child.ending is None), None)
+        """A child for a batch that is of no gang; None while `max_children` are busy. A gang may have started more."""
+        if self._busy >= self.max_children:
+            return None
+        idle = self._idle_for(work)
+        while idle is None and len(self._children) >= self.max_children:
+            done = next((child for child in self._children if child.work is None and child.ending is None), None)
             if done is None:
                 return None
             self._end(done)
-        return self._spawn(environment)
+        return idle or self._spawn(_environment_of(work))
 
     def _spawn(self, environment: _Environment) -> _Child:
         child_reads, parent_writes = os.pipe()
@@ -225,6 +234,10 @@ class ProcessExecutor:
         if child.writing >= 0:
             os.close(child.writing)
         self._children.remove(child)
+
+
+def _environment_of(work: Work) -> _Environment:
+    return tuple(sorted(work.environment.items()))
 
 
 def _is_over(child: _Child) -> bool:

@@ -139,16 +139,18 @@ class Narrator:
     def done(self, segment: Segment) -> None:
         """Tasks are committed."""
         self._seconds[segment.step] = self._seconds.get(segment.step, 0.0) + segment.busy_s
-        if self.view.graph.is_gang(segment.step) and self._is_shown(segment.step, segment.indices[0]):
-            for index, row in zip(segment.indices, segment.rows, strict=True):
-                label = self._label(segment.step, index, segment.lap, row.pid)
-                self.reporter.tell(TaskDone(label, row.seconds, is_caught=row.status is Status.CAUGHT))
-        elif len(segment.indices) == 1 and self._is_shown(segment.step, segment.indices[0]):
-            label = self._label(segment.step, segment.indices[0], segment.lap, segment.rows[0].pid if segment.rows else 0)
-            splits = segment.fanout.total if segment.fanout else None
-            self.reporter.tell(TaskDone(label, segment.busy_s, is_caught=segment.caught > 0, splits=splits))
-            if splits is not None:
-                self.reporter.tell(FanoutOpened(label, self.view.graph[segment.step].targets[0], splits))
+        alone = zip(segment.indices, segment.rows, strict=True) if segment.rows else [(segment.indices[0], None)]
+        if (segment.rows or len(segment.indices) == 1) and self._is_shown(segment.step, segment.indices[0]):
+            for index, row in alone:
+                self._tell_done(segment, index, row)
+
+    def _tell_done(self, segment: Segment, index: int, row: Row | None) -> None:
+        label = self._label(segment.step, index, segment.lap, row.pid if row else 0)
+        splits = segment.fanout.total if segment.fanout else None
+        seconds, is_caught = (row.seconds, row.status is Status.CAUGHT) if row else (segment.busy_s, segment.caught > 0)
+        self.reporter.tell(TaskDone(label, seconds, is_caught=is_caught, splits=splits))
+        if splits is not None:
+            self.reporter.tell(FanoutOpened(label, self.view.graph[segment.step].targets[0], splits))
 
     def attempt_failed(self, failed: FailedAttempt) -> None:
         """An attempt failed, and that is recorded."""

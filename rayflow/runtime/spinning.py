@@ -7,8 +7,7 @@ process of its own. Attempts are not repeated and failures not caught: who spins
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from rayflow.flow import lint
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UsageError
 from rayflow.model.indexes import IndexSet, TaskKey
-from rayflow.model.records import Row, Segment
+from rayflow.model.records import Artifact, Segment
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.continuing import reusable_of
 from rayflow.runtime.driving import Plan, Spun, drive
@@ -31,7 +30,7 @@ from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
 from rayflow.store.layered import lay_over
 
-ACTING = frozenset({"environment", "secrets", "timeout", "isolated", "project", "card", "conda", "pypi"})
+ACTING = frozenset({"environment", "secrets", "timeout", "isolated"})
 """The decorators that act on a step that is spun."""
 
 
@@ -51,7 +50,6 @@ def spin_flow(definition: FlowDefinition, settings: Settings, reporter: Reporter
     attempt, key = spin.attempt, spin.attempt.key
     _refuse(definition, attempt)
     below = attempt.handle.store
-    os.makedirs(settings.root, exist_ok=True)
     lay_over(settings.root, below.url)
     store = open_root(settings.root, create=True)
     origin = attempt.handle.record
@@ -75,10 +73,10 @@ def _refuse(definition: FlowDefinition, attempt: Attempt) -> None:
 
 
 def _spec(spec: StepSpec, reporter: Reporter, step: str, *, skips: bool) -> StepSpec:
-    ignored = [each.name for each in spec.decorators if skips or each.name not in ACTING]
+    kept = tuple(each for each in spec.decorators if not skips and each.name in ACTING)
+    ignored = dict.fromkeys(each.name for each in spec.decorators if each not in kept)
     if ignored:
-        reporter.tell(Warned(f"Step '{step}' is spun without its decorators {', '.join(dict.fromkeys(ignored))}."))
-    kept = tuple(each for each in spec.decorators if each.name not in ignored)
+        reporter.tell(Warned(f"Step '{step}' is spun without its decorators {', '.join(ignored)}."))
     if skips:
         return StepSpec()
     return StepSpec(
@@ -95,28 +93,33 @@ def _given(definition: FlowDefinition, attempt: Attempt) -> tuple[Segment, ...]:
 
 
 def _with_artifacts(record: RunRecord, blobs: Blobs, spin: Spin, given: tuple[Segment, ...]) -> tuple[RunRecord, tuple[Segment, ...]]:
-    """The record and the segments, with the artifacts that were given in the rows of the tasks that led to this one."""
+    """The record and the segments, with the artifacts that were given: those of Parameters there, others in the rows of the tasks that led
+    to this one. Of the start step, to which none leads, all are as if they were Parameters."""
     if not spin.artifacts:
         return record, given
     attempt = spin.attempt
-    view, parents = attempt.handle.view, attempt.handle.lineage.parents_of(attempt.key, attempt.parent)
-    is_join = attempt.handle.record.graph[attempt.key.step].is_join
-    values = {} if is_join else {name: value for name, value in spin.artifacts.items() if not parents or name in record.parameters}
-    stored = {name: blobs.put(name, value).owned_by(record.run_id) for name, value in values.items()}
-    record = replace(record, parameters={**record.parameters, **stored})
-    by_parent: dict[TaskKey, Mapping[str, Any]] = {}
-    for parent in parents:
-        pathspec = f"{attempt.handle.layout.run}/{parent.step}/{view.task_id(parent)}"
-        values = spin.artifacts.get(pathspec, {}) if is_join else spin.artifacts
-        if values:
-            by_parent[parent] = values
-    unknown = set(spin.artifacts) - {f"{attempt.handle.layout.run}/{each.step}/{view.task_id(each)}" for each in parents}
-    if is_join and unknown:
-        raise UsageError(
-            f"ARTIFACTS has '{sorted(unknown)[0]}', which is no input of the join. Name inputs as run/step/task, such as "
-            f"{attempt.handle.layout.run}/{parents[0].step}/{view.task_id(parents[0])}."
-        )
+    parents = attempt.handle.lineage.parents_of(attempt.key, attempt.parent)
+    if attempt.handle.record.graph[attempt.key.step].is_join:
+        by_parent = _by_input(spin, parents)
+    else:
+        own = {name: value for name, value in spin.artifacts.items() if not parents or name in record.parameters}
+        record = replace(record, parameters={**record.parameters, **_stored(blobs, own, record.run_id)})
+        others = {name: value for name, value in spin.artifacts.items() if name not in own}
+        by_parent = dict.fromkeys(parents, others)
     return record, tuple(piece for segment in given for piece in _changed(segment, by_parent, spin, blobs, record.run_id))
+
+
+def _by_input(spin: Spin, inputs: Sequence[TaskKey]) -> dict[TaskKey, Mapping[str, Any]]:
+    """What the inputs of a join are to have. UsageError for what names none of them, or is no mapping."""
+    handle = spin.attempt.handle
+    known = {f"{handle.layout.run}/{key.step}/{handle.view.task_id(key)}": key for key in inputs}
+    for pathspec, values in spin.artifacts.items():
+        if pathspec not in known:
+            example = f", such as {next(iter(known))}" if known else ""
+            raise UsageError(f"ARTIFACTS has '{pathspec}', which is no input of the join. Name inputs as run/step/task{example}.")
+        if not isinstance(values, Mapping):
+            raise UsageError(f"ARTIFACTS['{pathspec}'] is no dict. Write the artifacts of that input: {{'x': 1}}.")
+    return {known[pathspec]: values for pathspec, values in spin.artifacts.items()}
 
 
 def _changed(segment: Segment, by_parent: Mapping[TaskKey, Mapping[str, Any]], spin: Spin, blobs: Blobs, run_id: str) -> Iterator[Segment]:
@@ -127,14 +130,15 @@ def _changed(segment: Segment, by_parent: Mapping[TaskKey, Mapping[str, Any]], s
         alone = IndexSet.single(key.index)
         left = left.difference(alone)
         row = spin.attempt.handle.reader.row(segment, key.index)
-        stored = {name: blobs.put(name, value).owned_by(run_id) for name, value in by_parent[key].items()}
-        yield replace(segment.part(alone), rows=(_owned(row, segment.run, stored),), pack=None, pack_row=0, pack_indices=None)
+        before = {name: each.owned_by(segment.run) for name, each in row.artifacts.items()}
+        row = replace(row, artifacts={**before, **_stored(blobs, by_parent[key], run_id)})
+        yield replace(segment.part(alone), rows=(row,), pack=None, pack_row=0, pack_indices=None)
     if left:
         yield segment.part(left)
 
 
-def _owned(row: Row, run: str, stored: Mapping[str, Any]) -> Row:
-    return replace(row, artifacts={**{name: each.owned_by(run) for name, each in row.artifacts.items()}, **stored})
+def _stored(blobs: Blobs, values: Mapping[str, Any], run_id: str) -> dict[str, Artifact]:
+    return {name: blobs.put(name, value).owned_by(run_id) for name, value in values.items()}
 
 
 __all__ = ["Spin", "spin_flow"]

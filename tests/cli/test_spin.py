@@ -188,7 +188,11 @@ def test_the_inputs_of_a_join_are_named(done):
     (done.directory / "a.py").write_text(f"ARTIFACTS = {{{pathspec!r}: {{'y': 1}}}}\n")
     (done.directory / "b.py").write_text("ARTIFACTS = {'y': 1}\n")
 
+    (done.directory / "c.py").write_text(f"ARTIFACTS = {{{pathspec!r}: 1}}\n")
+
     assert "ys: [1, 110, 115]" in done("spin", "join", "--artifacts-module", "a.py").out
+    flat = done("spin", "join", "--artifacts-module", "c.py")
+    assert (flat.code, "is no dict. Write the artifacts of that input" in flat.err) == (2, True)
     wrong = done("spin", "join", "--artifacts-module", "b.py")
     assert (wrong.code, "'y', which is no input of the join" in wrong.err, pathspec in wrong.err) == (2, True, True)
 

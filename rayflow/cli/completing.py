@@ -30,6 +30,7 @@ _MAX_NBYTES = 1 << 20
 _ARGUMENTS = {
     "run": ("files",),
     "check": ("files",),
+    "spin": ("files",),
     "doctor": ("files",),
     "resume": ("runs and files", "steps"),
     "show": ("runs and files",),
@@ -94,7 +95,7 @@ class _AnyFlow(FlowGroup):
             return click.Command("run", params=[*parameters, *launch_options(), *shared_options()])
         command = super().get_command(ctx, cmd_name)
         if command is not None:
-            kinds = {"resume": ("steps",), "logs": ("runs",), "dump": ("runs",), "tag": ("runs",)}.get(cmd_name, ())
+            kinds = {"resume": ("steps",), "spin": ("steps",), "logs": ("runs",), "dump": ("runs",), "tag": ("runs",)}.get(cmd_name, ())
             _teach(command, kinds, self.flow_call.call)
         return command
 

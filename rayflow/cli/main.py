@@ -97,7 +97,7 @@ def run_flow_command(flow_call: FlowCall, arguments: Sequence[str]) -> int:
         prompt = flow_call.call.prompt
         name = f"{prompt.program} {prompt.flow}".strip()
         words = configs_first(flow_call.flow_class, arguments)
-        defaults = flow_call.call.surroundings.option_defaults("run", "resume")
+        defaults = flow_call.call.surroundings.option_defaults("run", "resume", "spin")
         group = FlowGroup(flow_call)
         return _exit_code(group.main(words, name, standalone_mode=False, auto_envvar_prefix=ENV_PREFIX, default_map=defaults))
 

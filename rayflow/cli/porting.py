@@ -133,8 +133,6 @@ class _Reading(ast.NodeVisitor):
             value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ""
             if called == "Runner" and keyword.arg in _OF_RUNNER and value != "local":
                 self._add(f"--{keyword.arg.replace('_', '-')}", Kind.OPTION, node.lineno)
-            if called == "next" and keyword.arg == "num_parallel" and not served(METAFLOW, "parallel"):
-                self._add("parallel", Kind.DECORATOR, node.lineno, "num_parallel")
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from rayflow.model.entry import Entry
 from rayflow.model.errors import StoreCorrupt, StoreFault, StoreMissing
 from rayflow.model.layout import OVER_FILE
 from rayflow.model.ports import Store
+from rayflow.store.local import LocalStore
 
 
 class LayeredStore:
@@ -72,28 +72,24 @@ class LayeredStore:
         return True
 
 
-def roots_below(root: str) -> list[str]:
+def roots_below(root: LocalStore) -> list[str]:
     """The URLs of the roots that the local root lies over; none for most roots. StoreCorrupt for a file that does not say."""
-    path = os.path.join(root, OVER_FILE)
     try:
-        with open(path, encoding="utf-8") as file:
-            found: list[str] = json.load(file)["roots"]
-    except (FileNotFoundError, NotADirectoryError):
+        found: list[str] = json.loads(root.read(OVER_FILE))["roots"]
+    except StoreMissing:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
+        path = root.local_path(OVER_FILE)
         raise StoreCorrupt(f"{path} does not say which roots are below this one: remove it, and the spins beside it.", OVER_FILE) from error
     return [str(url) for url in found]
 
 
 def lay_over(root: str, below: str) -> None:
     """Has the local root, which is made if need be, lie over the root `below` as well."""
-    os.makedirs(root, exist_ok=True)
-    known = roots_below(root)
-    if below in known:
-        return
-    with tempfile.NamedTemporaryFile("w", dir=root, prefix=OVER_FILE, delete=False, encoding="utf-8") as file:
-        json.dump({"roots": [below, *known]}, file)
-    os.replace(file.name, os.path.join(root, OVER_FILE))
+    store = LocalStore(root)
+    known = roots_below(store)
+    if below not in known:
+        store.write(OVER_FILE, [json.dumps({"roots": [below, *known]}).encode()])
 
 
 __all__ = ["LayeredStore", "lay_over", "roots_below"]

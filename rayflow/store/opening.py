@@ -38,7 +38,8 @@ def _local(path: str) -> Store:
         return LocalStore(path)
     from rayflow.store.layered import LayeredStore, roots_below
 
-    return LayeredStore(LocalStore(path), [open_store(below) for below in roots_below(path)])
+    upper = LocalStore(path)
+    return LayeredStore(upper, [open_store(below) for below in roots_below(upper)])
 
 
 def open_root(url: str, *, create: bool) -> Store:

@@ -53,6 +53,7 @@ def offered(place, monkeypatch):
         ("run train.py --executor p", ["process"]),
         ("train.py re", ["resume"]),
         ("train.py resume ", ["start", "train", "join", "end"]),
+        ("train.py spin t", ["train"]),
         ("tra", ["train.py"]),
         ("ls ", ["TrainFlow"]),
         ("show ", ["latest", "latest-failed", "second", "first", "TrainFlow/"]),

@@ -2,7 +2,8 @@ import sys
 
 import pytest
 
-from rayflow.cli.arguments import names_flow, take_flow
+from rayflow.cli.arguments import names_flow, split_flow, take_flow
+from rayflow.cli.commands.flow import COMMANDS
 from rayflow.cli.target import load_flow
 from rayflow.model.errors import UsageError, UserError
 
@@ -97,3 +98,8 @@ def test_a_wrong_name_says_what_was_near(script, argument, message):
 def test_a_file_that_holds_no_usable_flow_is_told_in_one_line(script, content, message):
     with pytest.raises(UserError, match=message):
         load_flow(script(content))
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "version"])
+def test_every_command_of_a_flow_is_found_by_rayflow_too(command):
+    assert split_flow([command, "train.py", "--root=r"]) == ("train.py", [command, "--root=r"])

@@ -16,6 +16,10 @@ def _run(call: Call) -> click.Command:
     return _of_flow_only("run", "Run the flow FLOW.py (or module:Class); `rayflow run FLOW.py --help` shows its parameters.")
 
 
+def _spin(call: Call) -> click.Command:
+    return _of_flow_only("spin", "Run one step of the flow FLOW.py (or module:Class) again by itself: `rayflow spin FLOW.py STEP`.")
+
+
 def _check(call: Call) -> click.Command:
     return _of_flow_only("check", "Check that the flow FLOW.py (or module:Class) is valid; nothing is run.")
 
@@ -144,6 +148,7 @@ def _version(call: Call) -> click.Command:
 _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "run": (_run, "Run a flow: rayflow run FLOW.py."),
     "resume": (_resume, "Continue a run, with its stored code; or, with FLOW.py, the newest run of that flow."),
+    "spin": (_spin, "Run one step again by itself: rayflow spin FLOW.py STEP."),
     "check": (_check, "Check that a flow is valid."),
     "show": (_show, "Show a run, a step or a task; or, with FLOW.py, the structure of a flow."),
     "ls": (_ls, "List runs, newest first."),

@@ -191,7 +191,7 @@ def _steps(store: Store, run: str) -> list[str]:
 
 
 def _named(store: Store, run: str) -> tuple[str, str]:
-    """The run that is meant, as `client.lookup` finds it, which would be 90 ms to import. StopIteration, ValueError: there is none."""
+    """The run that is meant, as `client.lookup` finds it, which would be 66 ms to import. StopIteration, ValueError: there is none."""
     from rayflow.catalog.index import newest_first
     from rayflow.model.records import Outcome
 

@@ -1,7 +1,7 @@
 """The serializers that this process knows: those that were declared, those of packages, and how it stands with each.
 
 Packages are looked through when the first value is to be stored or loaded that rayflow's plain codecs do not hold: reading the entry points
-of 150 packages takes 3 ms, and `importlib.metadata` 30 ms more, which is imported only if one of them names the group.
+of 160 packages takes 2 ms, and `importlib.metadata` 57 ms more, which is imported only if one of them names the group.
 """
 
 from __future__ import annotations

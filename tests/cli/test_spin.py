@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rayflow import Config, FlowSpec, Parameter, catch, current, environment, parallel, retry, step, timeout
+from rayflow import Config, FlowSpec, Parameter, catch, current, environment, exit_hook, parallel, retry, step, timeout
 from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.main import run_flow_command
 from rayflow.cli.reporting.prompt import Prompt
@@ -25,7 +25,7 @@ class Spun(FlowSpec):
     @step
     def start(self):
         self.numbers, self.large = [1, 2, 3], "x" * 100_000
-        self.alpha_then = self.alpha
+        self.alpha_then, self.spun_then = self.alpha, os.environ.get("SPUN")
         self.next(self.body, foreach="numbers")
 
     @catch(var="problem")
@@ -72,6 +72,22 @@ class Spun(FlowSpec):
     @step
     def end(self):
         self.was = os.environ.get("SPUN")
+
+
+def leave_word(run):
+    with open("word", "a", encoding="utf-8") as file:
+        file.write(f"{run.successful}\n")
+
+
+@exit_hook(on_success=[leave_word], on_error=[leave_word])
+class Hooked(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
 
 
 @dataclass
@@ -201,10 +217,12 @@ def test_only_what_a_step_cannot_do_without_acts(done):
     said = done("spin", "body")
     bare = done("spin", "body", "--skip-decorators")
     quiet = done("spin", "start")
+    nothing = done("spin", "start", "--skip-decorators")
 
     assert "is spun without its decorators retry, catch." in said.out
     assert "is spun without its decorators timeout, retry, catch." in bare.out
-    assert "without its decorators" not in quiet.out
+    assert ("without its decorators" in quiet.out, "spun_then: 'yes'" in quiet.out) == (False, True)
+    assert ("without its decorators environment." in nothing.out, "spun_then: 'yes'" in nothing.out) == (True, False)
 
 
 def test_a_failure_fails_the_spin_at_once(desk):
@@ -256,6 +274,14 @@ def test_a_module_without_artifacts_is_refused(done, content, words):
     said = done("spin", "body", "--artifacts-module", "a.py")
 
     assert (said.code, words in said.err, "Traceback" in said.err) == (1, True, False)
+
+
+def test_a_spin_calls_no_exit_hooks(desk):
+    assert desk("run", flow=Hooked).code == 0
+    before = (desk.directory / "word").read_text()
+
+    assert desk("spin", "start", flow=Hooked).code == 0
+    assert (before, (desk.directory / "word").read_text()) == ("True\n", "True\n")
 
 
 def test_there_must_be_spins_to_look_at_them(tmp_path):

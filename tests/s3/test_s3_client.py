@@ -355,3 +355,10 @@ def test_nonsense_is_named(s3, act, error, says):
 def test_a_root_that_is_none_is_named(root):
     with pytest.raises(RayflowS3URLException, match="s3://bucket/path"):
         S3(s3root=root).list_paths()
+
+
+def test_what_is_listed_comes_in_the_order_of_the_keys(s3):
+    s3.put_many([("b/1", "x"), ("a/1", "x"), ("a/2", "x")])
+
+    for listed in (s3.list_paths, s3.list_recursive):
+        assert [found.url[-3:] for found in listed(["b", "a"])] == ["b/1", "a/1", "a/2"]

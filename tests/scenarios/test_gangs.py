@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rayflow.client import Step, Task, metadata, namespace
 from rayflow.flow.definition import define
 from rayflow.runtime.launch import Settings, resume_flow
 from scenarios.flows import gangs
-from scenarios.playing import Recorder, cannot
+from scenarios.playing import Recorder, cannot, not_on_buckets
 
 pytestmark = pytest.mark.usefixtures("client_session")
 
@@ -60,6 +62,8 @@ def test_a_node_that_fails_has_the_whole_gang_tried_again(play, tmp_path, how):
     played = play(gangs.Gang, how=how, place=str(tmp_path / "place"))
 
     assert (played.data.attempts, played.data.shards) == ([1, 1, 1], [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]])
+    begun = (tmp_path / "place-begun").read_text().split()
+    assert sorted(begun) == [f"{node}.{attempt}" for node in range(3) for attempt in range(2)]
     metadata(play.root)
     namespace(None)
     first = [Task(task.pathspec, attempt=0) for task in played.tasks("train")]
@@ -118,7 +122,7 @@ def test_a_resume_performs_a_broken_gang_as_a_whole(play, tmp_path):
 
     resumed = resumed_from(play, gangs.BrokenGang)
 
-    assert (resumed, sorted(counted.read_text().split())) == ("succeeded", ["0", "1", "2"])
+    assert (resumed, sorted(counted.read_text().split())) == ("succeeded", ["0", "1", "2", "join"])
 
 
 def test_a_resume_takes_over_a_gang_that_is_done(play, tmp_path):
@@ -128,7 +132,20 @@ def test_a_resume_takes_over_a_gang_that_is_done(play, tmp_path):
     (tmp_path / "breaks-join").unlink()
     counted.unlink()
 
-    assert (resumed_from(play, gangs.BrokenGang), counted.exists()) == ("succeeded", False)
+    assert (resumed_from(play, gangs.BrokenGang), counted.read_text().split()) == ("succeeded", ["join"])
+
+
+@not_on_buckets("a file is removed")
+def test_a_gang_of_which_one_value_is_gone_is_performed_again_and_its_join_is_not(play, tmp_path):
+    counted = tmp_path / "counted"
+    played = play(gangs.BrokenGang, counted=str(counted))
+    (lost,) = [path for path in Path(play.root).glob("BrokenGang/runs/*/blobs/*") if path.read_bytes().startswith(b"\1")]
+    lost.unlink()
+    counted.unlink()
+
+    outcome = resumed_from(play, gangs.BrokenGang, origin_run_id=played.run.id)
+
+    assert (outcome, sorted(counted.read_text().split())) == ("succeeded", ["0", "1", "2"])
 
 
 def address_of(executor):
@@ -140,7 +157,7 @@ def address_of(executor):
     return ray.util.get_node_ip_address()
 
 
-def resumed_from(play, flow_class):
-    """How the resume of the newest run ended."""
+def resumed_from(play, flow_class, **which):
+    """How the resume of the newest run, or of the one that is named, ended."""
     settings = Settings(root=play.root, executor=play.executor, user="ada", **play.always)
-    return resume_flow(define(flow_class), settings, Recorder()).outcome.value
+    return resume_flow(define(flow_class), settings, Recorder(), **which).outcome.value

@@ -58,6 +58,8 @@ class Gang(FlowSpec):
         self.attempt = current.retry_count
         print("node", gang.node_index)
         if self.place:
+            with open(f"{self.place}-begun", "a", encoding="utf-8") as file:
+                file.write(f"{gang.node_index}.{current.retry_count}\n")
             meet(self.place)
         if current.retry_count < self.until:
             stumble(self.how)
@@ -178,12 +180,15 @@ class BrokenGang(FlowSpec):
     def train(self):
         with open(self.counted, "a", encoding="utf-8") as file:
             file.write(f"{self.index}\n")
+        self.large = bytes([self.index]) * 100_000
         if self.index == 2 and os.path.exists(self.breaks):
             raise ValueError("broken")
         self.next(self.gather)
 
     @step
     def gather(self, inputs):
+        with open(self.counted, "a", encoding="utf-8") as file:
+            file.write("join\n")
         self.got = [each.index for each in inputs]
         if os.path.exists(f"{self.breaks}-join"):
             raise ValueError("the join is broken")

@@ -233,13 +233,20 @@ class ExecutorContract:
             stage.submit(batch_id, range(2), dict.fromkeys(range(2), "sleep 0.1"))
         rows = [row for n in range(6) for row in rows_of(stage.until_over(n))]
 
-        moments = sorted([(row.started_us / 1e6, 1) for row in rows] + [(row.started_us / 1e6 + row.seconds, -1) for row in rows])
-        running = highest = 0
-        for _, change in moments:
-            running += change
-            highest = max(highest, running)
+        assert (slots >= 1, most_at_once(rows) <= slots) == (True, True)
 
-        assert (slots >= 1, highest <= slots) == (True, True)
+    def test_after_a_gang_that_was_larger_no_more_tasks_run_at_once_than_before(self, stage: Stage) -> None:
+        stage.needs_a_crowd()
+        slots = stage.executor.slots(Resources())
+        stage.submit_gang(7, slots + 2, "")
+        for node in range(1, slots + 3):
+            stage.until_over(-node)
+
+        for batch_id in range(6):
+            stage.submit(batch_id, range(2), dict.fromkeys(range(2), "sleep 0.1"))
+        rows = [row for n in range(6) for row in rows_of(stage.until_over(n))]
+
+        assert most_at_once(rows) <= slots
 
     def test_nothing_goes_on_after_close(self, stage: Stage, tmp_path: object) -> None:
         if not stage.executor.capabilities.can_kill:
@@ -314,6 +321,16 @@ class Stage:
             if time.monotonic() > deadline:
                 pytest.fail(f"batch {batch_id} is stuck; heard so far: {self.heard[batch_id]}")
         return self.heard[batch_id]
+
+
+def most_at_once(rows: Sequence[Row]) -> int:
+    """How many of the tasks ran at the same moment, at most."""
+    moments = sorted([(row.started_us / 1e6, 1) for row in rows] + [(row.started_us / 1e6 + row.seconds, -1) for row in rows])
+    running = highest = 0
+    for _, change in moments:
+        running += change
+        highest = max(highest, running)
+    return highest
 
 
 def rows_of(reports: Sequence[Report]) -> list[Row]:

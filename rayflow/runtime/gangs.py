@@ -119,8 +119,11 @@ class Gangs:
 
 
 def _failures(gang: _Gang, cause: AttemptFailed | WorkerDied) -> Iterator[AttemptFailed]:
-    """The failed attempt of every node: the culprit's, which the scheduler answers, after those of the others."""
+    """The failed attempt of every node: first the culprit's, which the scheduler answers and users are told as the reason."""
     batch, culprit = gang.batch, _culprit(gang, cause)
+    attempt = batch.attempt_of(culprit)
+    row = gang.failed.get(culprit) or Row(status=Status.FAILED, attempt=attempt, failure=cause.failure)
+    yield AttemptFailed(batch.id, culprit, attempt, cause.failure, row)
     place = list(batch.indices).index(culprit)
     stopped = Failure(FailureKind.LOST, f"It was stopped, since node {place} of its gang failed.")
     for index in batch.indices:
@@ -131,9 +134,6 @@ def _failures(gang: _Gang, cause: AttemptFailed | WorkerDied) -> Iterator[Attemp
         failure = row.failure if row.failure is not None and row.failure.type else stopped
         row = replace(row, status=Status.FAILED, failure=failure, artifacts=dict(row.artifacts) if row.failure else {})
         yield AttemptFailed(batch.id, index, attempt, failure, row, is_death=True)
-    attempt = batch.attempt_of(culprit)
-    row = gang.failed.get(culprit) or Row(status=Status.FAILED, attempt=attempt, failure=cause.failure)
-    yield AttemptFailed(batch.id, culprit, attempt, cause.failure, row)
 
 
 def _culprit(gang: _Gang, cause: AttemptFailed | WorkerDied) -> int:

@@ -76,12 +76,12 @@ def test_the_others_are_stopped_and_the_failure_is_told_when_all_are_over(gangs,
 
     assert (first, to_stop) == ([], nodes)
     assert [(report.index, report.is_death, report.attempt, report.failure.kind) for report in said[:-1]] == [
+        (5, False, 1, FailureKind.EXCEPTION),
         (4, True, 1, FailureKind.LOST),
         (6, True, 1, FailureKind.LOST),
-        (5, False, 1, FailureKind.EXCEPTION),
     ]
     assert ([report.row.status for report in said[:-1]], said[-1]) == ([Status.FAILED] * 3, BatchOver(7))
-    assert (said[0].failure.message, said[1].row.pid) == ("It was stopped, since node 1 of its gang failed.", 33)
+    assert (said[1].failure.message, said[2].row.pid) == ("It was stopped, since node 1 of its gang failed.", 33)
     assert gangs.cause_of(7) == RAISED
 
 
@@ -90,7 +90,7 @@ def test_a_death_is_the_gangs_failure(gangs, nodes):
     gangs.hear(BatchOver(nodes[1]))
     said = gangs.hear(BatchOver(nodes[2]))
 
-    assert (said[-2].index, said[-2].failure, said[-2].row.pid, said[-2].is_death) == (4, KILLED, 9, False)
+    assert (said[0].index, said[0].failure, said[0].row.pid, said[0].is_death) == (4, KILLED, 9, False)
 
 
 def test_what_nobody_is_to_blame_for_is_a_loss_of_the_gang(gangs, nodes):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import signal
 import threading
 import time
 from itertools import pairwise
+from multiprocessing.connection import wait
 from types import SimpleNamespace
 
 import pytest
@@ -65,7 +65,7 @@ class TestProcess(ExecutorContract):
         stage.until(lambda: bool(stage.heard[1]), 1)
         (child,) = [child for child in stage.executor._children if child.work is not None]
         (tmp_path / "here-release").touch()
-        select.select([child.reading], [], [])  # its rows are there, and not read
+        wait([child.reading])  # its rows are there, and not read
 
         stage.executor.cancel(1, is_hard=True)
         stage.submit(2, range(1))  # by the other child, which is only starting

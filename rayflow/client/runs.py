@@ -189,7 +189,8 @@ class Run(Container[Step]):
 
     @property
     def state(self) -> str:
-        """ "running", "succeeded", "failed" or "interrupted"; "unknown" where nothing is recorded and no driver lives any more.
+        """ "running", "succeeded", "failed" or "interrupted"; "pending" where it was submitted, and no driver began yet; "unknown" where
+        nothing is recorded and no driver lives any more.
 
         Takes up to 3 s (a bucket: 25 s) where the driver is on another machine and only its heartbeat can tell.
         """
@@ -200,7 +201,9 @@ class Run(Container[Step]):
             return "running"
         self._handle.look()  # it may have ended since
         ending = self._handle.opened.ending
-        return ending.outcome.value if ending is not None else "unknown"
+        if ending is not None:
+            return ending.outcome.value
+        return "pending" if self._handle.waits_for_driver else "unknown"
 
     status = state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rayflow.model.records import Outcome
 
@@ -17,7 +18,9 @@ class Settings:
     callables may see of the environment. `address` is a cluster's, or `local`: one of the run's own; None: the warm cluster of `state_dir`
     (empty: none), else one of the run's own. `branch` and `is_production` are about the flow's project; `triggers` are the pathspecs of
     runs whose end started this one. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
-    `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`).
+    `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`). `decospecs` are what was added to the flow's steps by
+    `--with` and the like, for the record. `platform` is where the driver is to be started (see `rayflow.submission`), as it is
+    noted; empty: this process is the driver.
     """
 
     root: str = ".rayflow"
@@ -40,6 +43,8 @@ class Settings:
     is_production: bool = False
     triggers: tuple[str, ...] = ()
     compat: str | None = None
+    decospecs: tuple[str, ...] = ()
+    platform: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

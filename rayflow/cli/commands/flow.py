@@ -18,6 +18,7 @@ from rayflow.model.errors import UsageError
 _BUILDERS: dict[str, tuple[str, str]] = {
     "check": ("describing", "check_command"),
     "run": ("launching", "run_command"),
+    "submit": ("submitting", "submit_command"),
     "resume": ("launching", "resume_command"),
     "spin": ("spinning", "spin_command"),
     "show": ("describing", "show_command"),
@@ -95,6 +96,7 @@ class FlowGroup(click.Group):
 _SUMMARIES = {
     "check": "Check that the flow is valid (default).",
     "run": "Run the flow.",
+    "submit": "Run the flow elsewhere: on a Ray cluster.",
     "resume": "Continue an earlier run: what is done is not done again.",
     "spin": "Run one step again by itself, with the inputs of an earlier task.",
     "show": "Show the structure of the flow.",

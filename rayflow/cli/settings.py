@@ -97,4 +97,5 @@ class Surroundings:
             is_production=bool(options.get("production")),
             triggers=tuple(options.get("trigger") or ()),
             compat=active(),
+            code=options.get("code"),
         )

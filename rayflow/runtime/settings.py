@@ -17,7 +17,8 @@ class Settings:
     callables may see of the environment. `address` is a cluster's, or `local`: one of the run's own; None: the warm cluster of `state_dir`
     (empty: none), else one of the run's own. `branch` and `is_production` are about the flow's project; `triggers` are the pathspecs of
     runs whose end started this one. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
-    `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`).
+    `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`). `code`: the digest of a code package of this flow
+    under the root, which the driver itself runs from; None: the run's package is made of the files at hand.
     """
 
     root: str = ".rayflow"
@@ -40,6 +41,7 @@ class Settings:
     is_production: bool = False
     triggers: tuple[str, ...] = ()
     compat: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

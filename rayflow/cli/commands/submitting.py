@@ -153,7 +153,7 @@ def _noted_address(root_url: str, flow_call: FlowCall, run_id: str | None) -> st
     from rayflow.catalog.run import read_run
     from rayflow.client.roots import root_at
 
-    return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("platform", {}).get("address")
+    return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("submitted_to", {}).get("address")
 
 
 def _runtime_env(path: str) -> dict[str, Any]:

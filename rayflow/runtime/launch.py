@@ -44,7 +44,7 @@ from rayflow.runtime.continuing import (
 )
 from rayflow.runtime.driving import Plan, drive
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
-from rayflow.runtime.package import build_package, store_package, stored_package
+from rayflow.runtime.packaging import Code, code_of
 from rayflow.runtime.settings import RunResult, Settings
 from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
@@ -64,7 +64,8 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     for value in values.values():
         if isinstance(value, IncludedFile):
             reporter.tell(Included(value.path, value.nbytes))
-    record = new_record(definition, settings, store)
+    code = code_of(definition, settings, store, reporter)
+    record = new_record(definition, settings, code, store)
     blobs = Blobs(store, definition.name, record.run_id)
     record = replace(record, parameters=_stored(blobs, values), constants=_stored(blobs, definition.constants))
     try:
@@ -72,9 +73,9 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     except StoreExists:
         known = read_run(store, definition.name, record.run_id)
         _refuse_other(known, record)
-        return _reattach(definition, settings, reporter, store, known)
+        return _reattach(definition, settings, reporter, store, known, code)
     note_start(store, record)
-    return drive(definition, settings, reporter, store, Plan(record))
+    return drive(definition, settings, reporter, store, Plan(record, code=code))
 
 
 def resume_flow(
@@ -103,7 +104,8 @@ def resume_flow(
     store = open_root(settings.root, create=False)
     _warn_of_races(store, reporter)
     given = read_run(store, definition.name, safe_run_id(origin_run_id)) if origin_run_id else None
-    draft = new_record(definition, settings, store)
+    code = code_of(definition, settings, store, reporter)
+    draft = new_record(definition, settings, code, store)
     first = given or newest_run(store, definition.name, settings.user, reporter, branch_of(draft))
     origin, run_id = claimed_origin(store, first, draft.run_id, reporter, is_free=is_fork or step is not None)
     _warn_of_changed_code(draft, origin.record, reporter)
@@ -114,12 +116,12 @@ def resume_flow(
         known = read_run(store, definition.name, run_id)
         if run_id != settings.run_id or known.origin != record.origin or known.resumed_step != step:
             raise in_progress(store, known) from None
-        return _reattach(definition, settings, reporter, store, known)
+        return _reattach(definition, settings, reporter, store, known, code)
     refuse_removed(store, record, origin.record)
     note_start(store, record)
     segments, rerun = reusable_of(origin)
     segments, lost = intact(origin, segments, reporter, is_thorough=verifies)
-    plan = Plan(record, reusable=segments, lost=lost, rerun=rerun | ({step} if step else set()))
+    plan = Plan(record, reusable=segments, lost=lost, rerun=rerun | ({step} if step else set()), code=code)
     return drive(definition, settings, reporter, store, plan)
 
 
@@ -139,7 +141,7 @@ def _bytes_of(artifacts: Mapping[str, Artifact]) -> dict[str, tuple[bytes | None
     return {name: (artifact.inline, artifact.digest) for name, artifact in artifacts.items()}
 
 
-def _reattach(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, record: RunRecord) -> RunResult:
+def _reattach(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, record: RunRecord, code: Code) -> RunResult:
     """Goes on with a run whose driver is gone; nothing happens where it succeeded. RunOwnedElsewhere when somebody drives it."""
     opened = open_run(store, record.flow, record.run_id)
     if opened.ending is not None and opened.ending.outcome is Outcome.SUCCEEDED:
@@ -149,7 +151,7 @@ def _reattach(definition: FlowDefinition, settings: Settings, reporter: Reporter
     if opened.ending is None:
         refuse_alive(store, record, reporter)
     refuse_continued(store, record)
-    plan = Plan(record, is_reattached=True)
+    plan = Plan(record, is_reattached=True, code=code)
     if record.origin is not None:
         origin = open_run(store, record.flow, record.origin)
         segments, rerun = reusable_of(origin)
@@ -165,21 +167,11 @@ def _stored(blobs: Blobs, values: Mapping[str, Any]) -> dict[str, Artifact]:
     return {name: blobs.put(name, value.content if isinstance(value, IncludedFile) else value) for name, value in values.items()}
 
 
-def _code_of(definition: FlowDefinition, settings: Settings, store: Store) -> str | None:
-    """The digest of the run's code package, which is under the root then; None for a flow without a file."""
-    if settings.code is not None:
-        return stored_package(store, definition.name, settings.code)
-    if definition.script_path and os.path.isfile(definition.script_path):
-        return store_package(store, definition.name, build_package(definition.script_path))
-    return None
-
-
-def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> RunRecord:
-    """What is known of a run before its parameters are. Its code package is stored."""
+def new_record(definition: FlowDefinition, settings: Settings, code: Code, store: Store) -> RunRecord:
+    """What is known of a run before its parameters are."""
     from rayflow import __version__
 
     now_us = time.time_ns() // 1000
-    code = _code_of(definition, settings, store)
     project = project_of(definition.decorators, settings.user, settings.branch, settings.is_production)
     facts = {
         "current": project.facts(definition.name) if project else {},
@@ -191,6 +183,7 @@ def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> 
         "host": platform.node(),
         "argv": sys.argv,
         "executor": settings.executor,
+        **({"package": code.asked} if code.asked else {}),
         **({"compat": settings.compat} if settings.compat else {}),
     }
     return RunRecord(
@@ -208,7 +201,7 @@ def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> 
             *(project.tags if project else ()),
         ),
         graph_info=graph_info(definition),
-        code=code,
+        code=code.digest,
         script=os.path.basename(definition.script_path),
         facts=facts,
         launcher=this_process(),

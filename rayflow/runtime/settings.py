@@ -18,7 +18,8 @@ class Settings:
     (empty: none), else one of the run's own. `branch` and `is_production` are about the flow's project; `triggers` are the pathspecs of
     runs whose end started this one. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
     `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`). `code`: the digest of a code package of this flow
-    under the root, which the driver itself runs from; None: the run's package is made of the files at hand.
+    under the root, which the driver itself runs from; None: the run's package is made of the files at hand, with
+    files that end with `package_suffixes`, and with `package_modules` from elsewhere.
     """
 
     root: str = ".rayflow"
@@ -42,6 +43,8 @@ class Settings:
     triggers: tuple[str, ...] = ()
     compat: str | None = None
     code: str | None = None
+    package_suffixes: tuple[str, ...] = ()
+    package_modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ is too large is refused with the names of its largest files. `secrets` and `igno
 
 The archive is a zip whose members are stored, not compressed, in the order of their names, with fixed times and modes. So its bytes,
 and its digest, are the same on every machine that has the same files: what compressors write differs between their versions (zlib and
-zlib-ng, which one Python or another is built with), and re-attach and resume compare digests. Python files would be a fourth of the
-size when compressed: rayflow's own, 1.4 MB, cost 20 ms more to send over 500 Mbit/s. A digest of the contents beside a compressed archive
-was rejected: two names for one thing, of which `verify` could check but one without knowing how packages are made.
+zlib-ng, which one Python or another is built with), and re-attach and resume compare digests. It costs room: rayflow's own 285 files
+are 1.6 MB instead of 0.45. A digest of the contents beside a compressed archive was rejected: two names for one thing, of which `verify`
+could check but one without knowing how packages are made. 3,000 files are packed in 0.17 s, and looked at again by each worker, by
+their sizes and times, in 0.02.
 
 Links are followed within the directory that they lie in; one that leads out of it is told, and stays behind.
 

@@ -76,10 +76,6 @@ class Archive:
         """Its files, in its order."""
         return list(self._members)
 
-    def sizes(self) -> dict[str, int]:
-        """How many bytes each file has."""
-        return {name: member.file_size for name, member in self._members.items()}
-
     def read(self, name: str) -> bytes:
         """The content of a file; KeyError where it has none of that name."""
         member = self._members[name]

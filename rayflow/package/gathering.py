@@ -175,7 +175,7 @@ def _look_at(
 ) -> None:
     if not entry.name.endswith(suffixes) or ignores(name) or not entry.is_file():
         return
-    if is_secret_name(entry.name):
+    if is_secret_name(member):
         found.secrets.append(member)
     elif entry.is_symlink() and not _is_within(os.path.realpath(entry.path), real):
         found.links.append(member)

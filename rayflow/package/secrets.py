@@ -17,7 +17,7 @@ _NAMES = (
 )
 # fmt: on
 _MODULES = ("secrets.py",)
-"""Of modules these alone: one called `credentials.py` mostly says where they are, and the flow imports it."""
+"""Of modules these alone, and only beside the flow: `credentials.py`, or `company/secrets.py`, mostly says where they are."""
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,300}?[A-Za-z0-9+/]{40}")
 """With the beginning of a key: a program that only knows the headline holds none."""
@@ -36,12 +36,12 @@ _CONTENTS = tuple(
 )
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether a file of that name (without its directory) is a secret by convention, in any case."""
-    name = name.lower()
-    if name.endswith(".py"):
-        return name in _MODULES
-    return any(fnmatchcase(name, pattern) for pattern in _NAMES)
+def is_secret_name(path: str) -> bool:
+    """Whether a file of that path within the package is a secret by convention, in any case."""
+    path = path.lower()
+    if path.endswith(".py"):
+        return path in _MODULES
+    return any(fnmatchcase(path.rpartition("/")[2], pattern) for pattern in _NAMES)
 
 
 def holds_secret(name: str, content: bytes) -> bool:

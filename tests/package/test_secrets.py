@@ -68,6 +68,7 @@ def test_a_flow_that_holds_a_key_is_refused(made):
     [
         ("reader.py", 'HEADLINE = "-----BEGIN RSA PRIVATE KEY-----"\n'),
         ("credentials.py", "import os\n"),
+        ("company/secrets.py", "import os\n"),
         ("tests.py", 'aws_secret_access_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"\n'),
         ("keys.json", '{"key": "value", "public": "-----BEGIN PUBLIC KEY-----"}'),
         ("environment.json", "{}"),

@@ -16,7 +16,7 @@
         HelloFlow()
 
 The layers, top down (imports point down only; the import contracts enforce it): `runner`, `cli`, `runtime`, `s3`, `client`, `executors |
-store | catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
+store | catalog | package`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
 
 Names are loaded when they are first used: `import rayflow` loads neither ray nor pyarrow nor fsspec.
 """
@@ -45,6 +45,8 @@ _HOMES = {
     "trigger": "rayflow.flow.flowdecorators",
     "trigger_on_finish": "rayflow.flow.flowdecorators",
     "exit_hook": "rayflow.flow.flowdecorators",
+    "package_suffixes": "rayflow.flow.flowdecorators",
+    "package_modules": "rayflow.flow.flowdecorators",
     "user_step_decorator": "rayflow.flow.userdecorators",
     "UserStepDecorator": "rayflow.flow.userdecorators",
     "USER_SKIP_STEP": "rayflow.flow.userdecorators",
@@ -106,7 +108,15 @@ if TYPE_CHECKING:
     from rayflow.flow.configvalue import ConfigValue
     from rayflow.flow.current import current
     from rayflow.flow.deferred import config_expr
-    from rayflow.flow.flowdecorators import exit_hook, project, schedule, trigger, trigger_on_finish
+    from rayflow.flow.flowdecorators import (
+        exit_hook,
+        package_modules,
+        package_suffixes,
+        project,
+        schedule,
+        trigger,
+        trigger_on_finish,
+    )
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
     from rayflow.flow.multicore import parallel_imap_unordered, parallel_map, profile
@@ -157,6 +167,8 @@ __all__ = [
     "kubernetes",
     "metadata",
     "namespace",
+    "package_modules",
+    "package_suffixes",
     "parallel",
     "parallel_imap_unordered",
     "parallel_map",

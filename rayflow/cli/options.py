@@ -30,6 +30,22 @@ def quiet_option(help: str) -> click.Option:  # noqa: A002 - click's word
     return click.Option(["--quiet/--not-quiet"], default=False, help=help)
 
 
+def package_options() -> list[click.Option]:
+    """What belongs to the code of a run."""
+    return [
+        click.Option(
+            ["--package-suffixes"],
+            metavar=".A,.B",
+            help="Keep files that end so with the code of the run too, such as .json,.yaml; .py always are.",
+        ),
+        click.Option(
+            ["--package-modules"],
+            metavar="A,B.C",
+            help="Keep modules of yours from outside the flow's directory with the code of the run too, named as for import.",
+        ),
+    ]
+
+
 def shared_options() -> list[click.Option]:
     """What is said before or after a flow's command."""
     return [
@@ -60,6 +76,7 @@ def shared_options() -> list[click.Option]:
             callback=_is_in_effect,
             help="Of `rayflow COMMAND FLOW.py`: FLOW.py says `from metaflow import ...`, and gets rayflow.",
         ),
+        *package_options(),
         click.Option(
             ["--code"],
             metavar="DIGEST",

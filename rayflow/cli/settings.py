@@ -70,6 +70,7 @@ class Surroundings:
 
     def settings(self, options: Mapping[str, Any]) -> Settings:
         """The options of `run` or `resume`, by their names, as what the runtime takes."""
+        from rayflow.package.gathering import modules_of, suffixes_of
         from rayflow.runtime.compat import active
         from rayflow.runtime.launch import Settings
 
@@ -99,4 +100,6 @@ class Surroundings:
             compat=active(),
             decospecs=tuple(dict.fromkeys([*options.get("with", ()), *self.default_decospecs])),
             code=options.get("code"),
+            package_suffixes=suffixes_of(options.get("package_suffixes") or ""),
+            package_modules=modules_of(options.get("package_modules") or ""),
         )

@@ -127,7 +127,6 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("--environment", Kind.OPTION, _OWN_ENVIRONMENT, "Leave it out."),
     Difference("--event-logger", Kind.OPTION, "There is none.", "Leave it out; --json writes events for programs."),
     Difference("--monitor", Kind.OPTION, "There is none.", "Leave it out; --json writes events for programs."),
-    Difference("--package-suffixes", Kind.OPTION, "The code package holds Python files.", "Leave it out; read other files as IncludeFile."),
     Difference("argo-workflows", Kind.OPTION, "Flows are not deployed to a scheduler.", _CRON),
     Difference("step-functions", Kind.OPTION, "Flows are not deployed to a scheduler.", _CRON),
     Difference(

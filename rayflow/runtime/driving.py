@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rayflow.catalog.index import note_end
 from rayflow.catalog.ownership import Heart
@@ -26,6 +26,7 @@ from rayflow.runtime.conductor import Conductor
 from rayflow.runtime.continuing import refuse_continued
 from rayflow.runtime.hooks import call_exit_hooks
 from rayflow.runtime.notices import Reporter, RunEnded, RunStarted, TaskLabel
+from rayflow.runtime.packaging import Code
 from rayflow.runtime.repairs import Repairs
 from rayflow.runtime.settings import RunResult, Settings
 
@@ -42,7 +43,8 @@ class Spun:
 @dataclass(frozen=True)
 class Plan:
     """A run that is about to be driven: its record, what may be taken over from its origin, what is damaged there, and what is to run
-    again all the same. `is_taken_over`: another process wrote it, or claimed its id; `is_reattached`: and drove it."""
+    again all the same. `is_taken_over`: another process wrote it, or claimed its id; `is_reattached`: and drove it. `code` is the code that
+    its tasks run."""
 
     record: RunRecord
     reusable: tuple[Segment, ...] = ()
@@ -51,6 +53,7 @@ class Plan:
     is_taken_over: bool = False
     is_reattached: bool = False
     spun: Spun | None = None
+    code: Code = field(default_factory=Code)
 
 
 def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
@@ -75,7 +78,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
     try:
         reporter.tell(RunStarted(record, store.url, record.origin, plan.is_reattached))
         write_marker_files(settings, record, store.url)
-        with assemble(definition, settings, store, record, reporter, view) as parts:
+        with assemble(definition, settings, store, record, reporter, view, plan.code.files) as parts:
             conductor = Conductor(
                 scheduler=_scheduler(definition, settings, plan, view),
                 crew=parts.crew,

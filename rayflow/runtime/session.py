@@ -21,10 +21,10 @@ from rayflow.flow.current import RunContext
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
+from rayflow.package.stored import fetch_package
 from rayflow.runtime.capture import Capture, Copied
 from rayflow.runtime.loading import load_flow
 from rayflow.runtime.logfiles import LogFiles
-from rayflow.runtime.package import fetch_package
 from rayflow.runtime.shared import Shared
 from rayflow.store import open_store
 from rayflow.store.blobs import Blobs

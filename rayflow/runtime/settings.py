@@ -21,8 +21,9 @@ class Settings:
     `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`). `decospecs` are what was added to the flow's steps by
     `--with` and the like, for the record. `platform` is where the driver is to be started (see `rayflow.submission`), as it is
     noted; empty: this process is the driver. `code`: the digest of a code package of this flow under the root, which the driver itself runs
-    from; None: the run's package is made of the files at hand. `patience_s`: for so long a cluster that was joined may lack what a step
-    needs, its nodes being still to come.
+    from; None: the run's package is made of the files at hand, with files
+    that end with `package_suffixes`, and with `package_modules` from elsewhere. `patience_s`: for so long a cluster that was joined may
+    lack what a step needs, its nodes being still to come.
     """
 
     root: str = ".rayflow"
@@ -49,6 +50,8 @@ class Settings:
     platform: Mapping[str, Any] = field(default_factory=dict[str, Any])
     patience_s: float = 0.0
     code: str | None = None
+    package_suffixes: tuple[str, ...] = ()
+    package_modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from rayflow.runtime.continuing import reusable_of
 from rayflow.runtime.driving import Plan, Spun, drive
 from rayflow.runtime.launch import continuation, new_record
 from rayflow.runtime.notices import Reporter, Warned
+from rayflow.runtime.packaging import code_of
 from rayflow.runtime.settings import RunResult, Settings
 from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
@@ -53,13 +54,14 @@ def spin_flow(definition: FlowDefinition, settings: Settings, reporter: Reporter
     lay_over(settings.root, below.url)
     store = open_root(settings.root, create=True)
     origin = attempt.handle.record
-    record = continuation(definition, settings, store, new_record(definition, settings, store), origin, key.step)
+    code = code_of(definition, settings, store, reporter)
+    record = continuation(definition, settings, store, new_record(definition, settings, code, store), origin, key.step)
     record, given = _with_artifacts(record, Blobs(store, definition.name, record.run_id), spin, _given(definition, attempt))
     record = claim_run(store, record, is_id_given=True)
     note_start(store, record)
     spec = _spec(definition.specs[key.step], reporter, key.step, skips=spin.skips_decorators)
     alone = replace(definition, specs={**definition.specs, key.step: spec})
-    return drive(alone, settings, reporter, store, Plan(record, spun=Spun(key, attempt.parent, given)))
+    return drive(alone, settings, reporter, store, Plan(record, spun=Spun(key, attempt.parent, given), code=code))
 
 
 def _refuse(definition: FlowDefinition, attempt: Attempt) -> None:

@@ -79,6 +79,20 @@ DEFAULT_DECOSPECS = Setting(
     "none",
     "Decorators for all steps, after those of --with.",
 )
+DEFAULT_PACKAGE_SUFFIXES = Setting(
+    "DEFAULT_PACKAGE_SUFFIXES",
+    text("how names of files end, with commas between, such as .json,.yaml"),
+    ".py alone",
+    "Files that are kept with the code of runs, as --package-suffixes.",
+    option="package_suffixes",
+)
+DEFAULT_PACKAGE_MODULES = Setting(
+    "DEFAULT_PACKAGE_MODULES",
+    text("names of modules with commas between, such as common,company.tools"),
+    "none",
+    "Modules from elsewhere that are kept with the code of runs, as --package-modules.",
+    option="package_modules",
+)
 DEFAULT_SECRETS_BACKEND_TYPE = Setting(
     "DEFAULT_SECRETS_BACKEND_TYPE", text("a type such as aws-secrets-manager"), "none", "The type of @secrets that name none."
 )
@@ -124,6 +138,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     VERBOSE,
     COMPAT,
     DEFAULT_DECOSPECS,
+    DEFAULT_PACKAGE_SUFFIXES,
+    DEFAULT_PACKAGE_MODULES,
     DEFAULT_SECRETS_BACKEND_TYPE,
     FLOW_CONFIG,
     FLOW_CONFIG_VALUE,

@@ -229,7 +229,7 @@ def _driven(call: Call, pathspec: str, options: Mapping[str, Any]) -> int:
     url = call.surroundings.root(options["root"])
     store = open_root(url, create=False)
     record = read_run(store, flow, run_id)
-    flow_class = load_stored_flow(url, flow, run_id)
+    flow_class, _ = load_stored_flow(url, flow, run_id)
     os.chdir(os.path.dirname(os.path.abspath(flow_class._graph.file)))  # pyright: ignore[reportPrivateUsage] - where its files are
     settings = replace(call.surroundings.settings({"root": url}), executor="ray", address=options["address"])
     prompt = replace(call.prompt, root=url)

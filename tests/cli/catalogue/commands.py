@@ -44,6 +44,13 @@ USAGE = [
     _usage("resume flow.py nope --origin-run-id latest", "invalid step name", "Valid step names include: start, end"),
     _usage("resume flow.py --run-id 12", "run-id '12' cannot be an integer"),
     _usage("diff latest", "takes 2 values"),
+    _usage("code diff", "Give one run, whose code is compared with what is here, or two"),
+    _usage("code pull latest/start", "'latest/start' names a step or a task"),
+    _usage("package list", "Name a flow: rayflow package FLOW.py"),
+    _usage("package list flow.py --package-suffixes '*.json'", "'*.json' is no suffix"),
+    _usage("package list flow.py --package-modules nowhere", "there is no module 'nowhere'"),
+    _usage("package list flow.py --package-modules pytest", "'pytest' is installed"),
+    _usage("flow.py --code 1 run --alpha 1", "Flow F has no code package 1"),
     _usage("ls --since yesterdayish", "--since", "yesterdayish"),
 ]
 RUNS = [
@@ -57,6 +64,9 @@ RUNS = [
     ),
     _refused("resume flow.py --root empty", StoreMissing, "There is no rayflow root at ", "give its root with --root"),
     _refused("resume F/1", RayflowNotFound, "There is no run"),
+    _refused("code pull nope", RayflowNotFound, "There is no run 'nope'"),
+    _refused("code pull latest --dir raw.bin", UserError, "raw.bin exists, and is left as it is"),
+    _refused("package save no/where flow.py", UserError, "could not be written"),
     _refused("dump nope/start", RayflowNotFound, "There is no run 'nope'"),
     _refused("dump latest/nope", RayflowNotFound, "has no task of a step 'nope'", "start"),
     _refused("dump latest/start/99", RayflowNotFound, "99"),

@@ -1,4 +1,4 @@
-"""Decorators of whole flows: `@project`, `@schedule`, `@trigger`, `@trigger_on_finish`, `@exit_hook`. Data, as those of steps are."""
+"""Decorators of whole flows: `@project`, `@schedule`, `@trigger`, `@exit_hook`, `@pypi_base` and the like. Data, as those of steps are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 
 from rayflow.flow.decorators import refuse_unknown
 from rayflow.flow.deferred import evaluated, has_deferred
+from rayflow.flow.packages import DEFAULTS, check_base
 from rayflow.model.errors import UserError
+from rayflow.model.spec import Maker
 
 _DECORATORS = "_rayflow_decorators"
 _MAX_NAME = 128
@@ -218,6 +220,15 @@ trigger_on_finish = FlowDecoratorKind("trigger_on_finish", {"flow": None, "flows
 
 exit_hook = FlowDecoratorKind("exit_hook", {"on_success": [], "on_error": [], "options": {}}, _check_hook, is_repeatable=True)
 """Functions, or their names, that are called once a run is over, in a process of their own; one that has an argument `run` gets the Run."""
+
+pypi_base = FlowDecoratorKind("pypi_base", DEFAULTS[Maker.PYPI], partial(check_base, Maker.PYPI))
+"""What `@pypi` of the steps begins with, and what steps without a decorator of that kind have."""
+
+conda_base = FlowDecoratorKind("conda_base", DEFAULTS[Maker.CONDA], partial(check_base, Maker.CONDA))
+"""The same of `@conda`."""
+
+uv_base = FlowDecoratorKind("uv_base", DEFAULTS[Maker.UV], partial(check_base, Maker.UV))
+"""The same of `@uv`."""
 # fmt: on
 
-_kinds = {kind.name: kind for kind in (project, schedule, trigger, trigger_on_finish, exit_hook)}
+_kinds = {kind.name: kind for kind in (project, schedule, trigger, trigger_on_finish, exit_hook, pypi_base, conda_base, uv_base)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rayflow.catalog.index import note_end
 from rayflow.catalog.ownership import Heart
@@ -19,7 +20,7 @@ from rayflow.flow.definition import FlowDefinition
 from rayflow.model.commands import Finish
 from rayflow.model.errors import RayflowException, RunFenced, StoreFault, UserError
 from rayflow.model.indexes import TaskKey
-from rayflow.model.ports import Store
+from rayflow.model.ports import Interpreter, Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.assembly import assemble
 from rayflow.runtime.conductor import Conductor
@@ -42,7 +43,7 @@ class Spun:
 @dataclass(frozen=True)
 class Plan:
     """A run that is about to be driven: its record, what may be taken over from its origin, what is damaged there, and what is to run
-    again all the same."""
+    again all the same; and the Pythons of the steps that have one of their own."""
 
     record: RunRecord
     reusable: tuple[Segment, ...] = ()
@@ -50,6 +51,7 @@ class Plan:
     rerun: frozenset[str] = frozenset()
     is_reattached: bool = False
     spun: Spun | None = None
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict[str, Interpreter])
 
 
 def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
@@ -85,6 +87,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
                 narrator=parts.narrator,
                 epoch=tenure.epoch,
                 specs=dict(definition.specs),
+                interpreters=plan.interpreters,
                 repairs=Repairs(store, record.flow, record.run_id, plan.lost),
                 is_fenced=lambda: heart.is_fenced,
             )

@@ -43,6 +43,7 @@ from rayflow.runtime.continuing import (
     reusable_of,
 )
 from rayflow.runtime.driving import Plan, drive
+from rayflow.runtime.environments import prepare, record_with
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
 from rayflow.runtime.package import build_package, store_package
 from rayflow.runtime.settings import RunResult, Settings
@@ -64,7 +65,8 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     for value in values.values():
         if isinstance(value, IncludedFile):
             reporter.tell(Included(value.path, value.nbytes))
-    record = new_record(definition, settings, store)
+    prepared = prepare(definition, settings, store, reporter)
+    record = record_with(new_record(definition, settings, store), prepared)
     blobs = Blobs(store, definition.name, record.run_id)
     record = replace(record, parameters=_stored(blobs, values), constants=_stored(blobs, definition.constants))
     try:
@@ -74,7 +76,7 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
         _refuse_other(known, record)
         return _reattach(definition, settings, reporter, store, known)
     note_start(store, record)
-    return drive(definition, settings, reporter, store, Plan(record))
+    return drive(prepared.definition, settings, reporter, store, Plan(record, interpreters=prepared.interpreters))
 
 
 def resume_flow(
@@ -105,9 +107,13 @@ def resume_flow(
     given = read_run(store, definition.name, safe_run_id(origin_run_id)) if origin_run_id else None
     draft = new_record(definition, settings, store)
     first = given or newest_run(store, definition.name, settings.user, reporter, branch_of(draft))
+    prepared = prepare(definition, settings, store, reporter, first)
     origin, run_id = claimed_origin(store, first, draft.run_id, reporter, is_free=is_fork or step is not None)
     _warn_of_changed_code(draft, origin.record, reporter)
-    record = continuation(definition, settings, store, replace(draft, run_id=run_id), origin.record, step)
+    if origin.record.run_id != first.run_id:
+        prepared = prepare(definition, settings, store, reporter, origin.record)
+    draft = record_with(replace(draft, run_id=run_id), prepared)
+    record = continuation(definition, settings, store, draft, origin.record, step)
     try:
         record = claim_run(store, record, is_id_given=True)
     except StoreExists:
@@ -119,8 +125,8 @@ def resume_flow(
     note_start(store, record)
     segments, rerun = reusable_of(origin)
     segments, lost = intact(origin, segments, reporter, is_thorough=verifies)
-    plan = Plan(record, reusable=segments, lost=lost, rerun=rerun | ({step} if step else set()))
-    return drive(definition, settings, reporter, store, plan)
+    plan = Plan(record, segments, lost, rerun | ({step} if step else set()), interpreters=prepared.interpreters)
+    return drive(prepared.definition, settings, reporter, store, plan)
 
 
 # -- the same run again: what a scheduler's retry does -----------------------------------------------------------------
@@ -149,13 +155,14 @@ def _reattach(definition: FlowDefinition, settings: Settings, reporter: Reporter
     if opened.ending is None:
         refuse_alive(store, record, reporter)
     refuse_continued(store, record)
-    plan = Plan(record, is_reattached=True)
+    prepared = prepare(definition, settings, store, reporter, record)
+    plan = Plan(record, is_reattached=True, interpreters=prepared.interpreters)
     if record.origin is not None:
         origin = open_run(store, record.flow, record.origin)
         segments, rerun = reusable_of(origin)
         segments, lost = intact(origin, segments, reporter, is_thorough=False)
         plan = replace(plan, reusable=segments, lost=lost, rerun=rerun | ({record.resumed_step} if record.resumed_step else set()))
-    return drive(definition, settings, reporter, store, plan)
+    return drive(prepared.definition, settings, reporter, store, plan)
 
 
 # -- the record of a run -----------------------------------------------------------------------------------------------

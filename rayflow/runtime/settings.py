@@ -17,7 +17,9 @@ class Settings:
     callables may see of the environment. `address` is a cluster's, or `local`: one of the run's own; None: the warm cluster of `state_dir`
     (empty: none), else one of the run's own. `branch` and `is_production` are about the flow's project; `triggers` are the pathspecs of
     runs whose end started this one. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
-    `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`).
+    `environment` says who makes the Pythons of steps that ask for one: `local` (nobody), `pypi`, `conda` or `uv`; None: as the run that
+    is continued, else `local`; `environments_dir` is where they are kept. `compat` is the mode in which the flow was loaded (see
+    `rayflow.runtime.compat`).
     """
 
     root: str = ".rayflow"
@@ -39,6 +41,8 @@ class Settings:
     branch: str | None = None
     is_production: bool = False
     triggers: tuple[str, ...] = ()
+    environment: str | None = None
+    environments_dir: str = ""
     compat: str | None = None
 
 

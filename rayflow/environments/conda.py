@@ -35,7 +35,7 @@ class Solved:
 def find_conda(environ: Mapping[str, str]) -> str:
     """The program. InvalidEnvironmentException where there is none."""
     for name in _PROGRAMS:
-        found = shutil.which(name, path=environ.get("PATH"))
+        found = shutil.which(name, path=environ.get("PATH") or os.defpath)
         if found is not None:
             return found
     raise InvalidEnvironmentException(

@@ -74,7 +74,7 @@ class Locker:
             command += ["--python", sys.executable] if is_ours(python) else []
             calling.run(command, f"The environment of {whose} cannot be resolved ({_named(lines)})")
             with open(out, encoding="utf-8") as file:
-                return file.read()
+                return file.read().strip()
 
 
 def _named(lines: list[str]) -> str:

@@ -59,7 +59,7 @@ def find_uv(environ: Mapping[str, str]) -> str:
         import uv  # pyright: ignore[reportMissingImports]
 
         return os.fspath(uv.find_uv_bin())  # pyright: ignore
-    found = shutil.which("uv", path=environ.get("PATH"))
+    found = shutil.which("uv", path=environ.get("PATH") or os.defpath)
     if found is None:
         raise InvalidEnvironmentException("Environments of steps are made by uv, which is not installed here: `pip install uv`.")
     return found

@@ -163,6 +163,7 @@ def _crew(
         inline=inline,
         spare=spare,
         is_strict=settings.is_strict,
+        patience_s=settings.patience_s,
         warn=lambda text: reporter.tell(Warned(text)),
     )
 

@@ -23,7 +23,8 @@ class Settings:
     `rayflow.runtime.compat`). `decospecs` are what was added to the flow's steps by `--with` and the like, for the record. `platform` is
     where the driver is to be started (see `rayflow.submission`), as it is noted; empty: this process is the driver. `code`: the digest of a
     code package of this flow under the root, which the driver itself runs from; None: the run's package is made of the files at hand, with
-    files that end with `package_suffixes`, and with `package_modules` from elsewhere.
+    files that end with `package_suffixes`, and with `package_modules` from elsewhere. `patience_s`:
+    for so long a cluster that was joined may lack what a step needs, its nodes being still to come.
     """
 
     root: str = ".rayflow"
@@ -50,6 +51,7 @@ class Settings:
     compat: str | None = None
     decospecs: tuple[str, ...] = ()
     platform: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    patience_s: float = 0.0
     code: str | None = None
     package_suffixes: tuple[str, ...] = ()
     package_modules: tuple[str, ...] = ()

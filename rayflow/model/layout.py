@@ -80,6 +80,15 @@ class FlowLayout:
     def code(self, digest: str) -> str:
         return f"{self.flow}/code/{safe_name('Code digest', digest)}.zip"
 
+    @property
+    def environments(self) -> str:
+        """Directory of the locks of environments."""
+        return f"{self.flow}/environments"
+
+    def environment(self, digest: str) -> str:
+        """What an environment is made of, down to the last package: a requirements file."""
+        return f"{self.flow}/environments/{safe_name('Environment digest', digest)}.txt"
+
     def run(self, run_id: str) -> RunLayout:
         return RunLayout(self.flow, run_id)
 

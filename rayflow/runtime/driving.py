@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rayflow.catalog.index import note_end
@@ -19,7 +20,7 @@ from rayflow.flow.definition import FlowDefinition
 from rayflow.model.commands import Finish
 from rayflow.model.errors import RayflowException, RunFenced, StoreFault, UserError
 from rayflow.model.indexes import TaskKey
-from rayflow.model.ports import Store
+from rayflow.model.ports import Interpreter, Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.assembly import assemble
 from rayflow.runtime.conductor import Conductor
@@ -44,7 +45,7 @@ class Spun:
 class Plan:
     """A run that is about to be driven: its record, what may be taken over from its origin, what is damaged there, and what is to run
     again all the same. `is_taken_over`: another process wrote it, or claimed its id; `is_reattached`: and drove it. `code` is the code that
-    its tasks run."""
+    its tasks run, `interpreters` the Pythons of the steps that have one of their own."""
 
     record: RunRecord
     reusable: tuple[Segment, ...] = ()
@@ -54,6 +55,7 @@ class Plan:
     is_reattached: bool = False
     spun: Spun | None = None
     code: Code = field(default_factory=Code)
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict[str, Interpreter])
 
 
 def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
@@ -89,6 +91,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
                 narrator=parts.narrator,
                 epoch=tenure.epoch,
                 specs=dict(definition.specs),
+                interpreters=plan.interpreters,
                 repairs=Repairs(store, record.flow, record.run_id, plan.lost),
                 is_fenced=lambda: heart.is_fenced,
             )

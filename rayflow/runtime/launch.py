@@ -43,6 +43,7 @@ from rayflow.runtime.continuing import (
     reusable_of,
 )
 from rayflow.runtime.driving import Plan, drive
+from rayflow.runtime.environments import Prepared, prepare, record_with
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
 from rayflow.runtime.packaging import Code, code_of
 from rayflow.runtime.settings import RunResult, Settings
@@ -57,8 +58,14 @@ class Recorded:
     store: Store
     record: RunRecord
     code: Code
+    prepared: Prepared
     is_new: bool
     origin: OpenedRun | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The run as a new one, that takes nothing over."""
+        return Plan(self.record, code=self.code, interpreters=self.prepared.interpreters)
 
 
 def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Settings, reporter: Reporter | None = None) -> RunResult:
@@ -70,7 +77,7 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     recorded = record_run(definition, given, settings, reporter)
     if not recorded.is_new:
         return drive_recorded(definition, settings, reporter, recorded.store, recorded.record, recorded.code)
-    return drive(definition, settings, reporter, recorded.store, Plan(recorded.record, code=recorded.code))
+    return drive(recorded.prepared.definition, settings, reporter, recorded.store, recorded.plan)
 
 
 def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: Settings, reporter: Reporter) -> Recorded:
@@ -83,8 +90,9 @@ def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: S
     for value in values.values():
         if isinstance(value, IncludedFile):
             reporter.tell(Included(value.path, value.nbytes))
+    prepared = prepare(definition, settings, store, reporter)
     code = code_of(definition, settings, store, reporter)
-    record = new_record(definition, settings, code, store)
+    record = record_with(new_record(definition, settings, code, store), prepared)
     blobs = Blobs(store, definition.name, record.run_id)
     record = replace(record, parameters=_stored(blobs, values), constants=_stored(blobs, definition.constants))
     try:
@@ -92,9 +100,9 @@ def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: S
     except StoreExists:
         known = read_run(store, definition.name, record.run_id)
         _refuse_other(known, record)
-        return Recorded(store, known, code, is_new=False)
+        return Recorded(store, known, code, prepared, is_new=False)
     note_start(store, record)
-    return Recorded(store, record, code, is_new=True)
+    return Recorded(store, record, code, prepared, is_new=True)
 
 
 def resume_flow(
@@ -118,9 +126,8 @@ def resume_flow(
     store, record = recorded.store, recorded.record
     if not recorded.is_new or recorded.origin is None:
         return drive_recorded(definition, settings, reporter, store, record, recorded.code)
-    return drive(
-        definition, settings, reporter, store, _continuing(Plan(record, code=recorded.code), recorded.origin, reporter, verifies=verifies)
-    )
+    plan = _continuing(recorded.plan, recorded.origin, reporter, verifies=verifies)
+    return drive(recorded.prepared.definition, settings, reporter, store, plan)
 
 
 def record_resume(
@@ -139,19 +146,23 @@ def record_resume(
     code = code_of(definition, settings, store, reporter)
     draft = new_record(definition, settings, code, store)
     first = given or newest_run(store, definition.name, settings.user, reporter, branch_of(draft))
+    prepared = prepare(definition, settings, store, reporter, first)
     origin, run_id = claimed_origin(store, first, draft.run_id, reporter, is_free=is_fork or step is not None)
     _warn_of_changed_code(draft, origin.record, reporter)
-    record = continuation(definition, settings, store, replace(draft, run_id=run_id), origin.record, step)
+    if origin.record.run_id != first.run_id:
+        prepared = prepare(definition, settings, store, reporter, origin.record)
+    draft = record_with(replace(draft, run_id=run_id), prepared)
+    record = continuation(definition, settings, store, draft, origin.record, step)
     try:
         record = claim_run(store, record, is_id_given=True)
     except StoreExists:
         known = read_run(store, definition.name, run_id)
         if run_id != settings.run_id or known.origin != record.origin or known.resumed_step != step:
             raise in_progress(store, known) from None
-        return Recorded(store, known, code, is_new=False)
+        return Recorded(store, known, code, prepared, is_new=False)
     refuse_removed(store, record, origin.record)
     note_start(store, record)
-    return Recorded(store, record, code, is_new=True, origin=origin)
+    return Recorded(store, record, code, prepared, is_new=True, origin=origin)
 
 
 def _continuing(plan: Plan, origin: OpenedRun, reporter: Reporter, *, verifies: bool) -> Plan:
@@ -192,10 +203,11 @@ def drive_recorded(
     if opened.ending is None:
         refuse_alive(store, record, reporter)
     refuse_continued(store, record)
-    plan = Plan(record, is_taken_over=True, is_reattached=had_driver, code=code)
+    prepared = prepare(definition, settings, store, reporter, record)
+    plan = Plan(record, is_taken_over=True, is_reattached=had_driver, code=code, interpreters=prepared.interpreters)
     if record.origin is not None:
         plan = _continuing(plan, open_run(store, record.flow, record.origin), reporter, verifies=False)
-    return drive(definition, settings, reporter, store, plan)
+    return drive(prepared.definition, settings, reporter, store, plan)
 
 
 # -- the record of a run -----------------------------------------------------------------------------------------------

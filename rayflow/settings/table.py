@@ -10,6 +10,7 @@ from rayflow.settings.kinds import FLAG, Kind, amount, choice, entries, place, t
 PREFIX = "RAYFLOW_"
 EXECUTORS = ("auto", "ray", "process", "inline")
 TABLES = ("arrow", "parquet")
+ENVIRONMENTS = ("local", "pypi", "conda", "uv")
 MODES = ("metaflow",)
 """What `--compat` knows."""
 
@@ -119,6 +120,12 @@ ENABLED_ARTIFACT_SERIALIZER = Setting(
     "all of them",
     "Serializers that are left out: each by its TYPE after a '-'.",
 )
+ENVIRONMENT = Setting(
+    "ENVIRONMENT", choice(ENVIRONMENTS), "local", "Whether steps have Pythons of their own, as --environment.", option="environment"
+)
+ENVIRONMENTS_DIR = Setting(
+    "ENVIRONMENTS_DIR", place("a directory"), "~/.cache/rayflow/environments", "Where the Pythons of steps are kept on this machine."
+)
 STATE_DIR = Setting("STATE_DIR", place("a directory"), "~/.local/state/rayflow", "Where the cluster of `rayflow up` is noted.")
 HOME = Setting("HOME", place("a directory"), "~/.rayflow", "Where the files of the profiles are.", is_variable_only=True)
 PROFILE = Setting("PROFILE", text("a name"), "none", "Which file there: config_<PROFILE>.json.", is_variable_only=True)
@@ -148,6 +155,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     CACHE_GB,
     DATATOOLS_S3ROOT,
     ENABLED_ARTIFACT_SERIALIZER,
+    ENVIRONMENT,
+    ENVIRONMENTS_DIR,
     STATE_DIR,
     HOME,
     PROFILE,

@@ -22,6 +22,8 @@ _LEAST_MB, _MB_PER_CPU = 4096, 2048
 _OBJECTS, _LEAST_OBJECTS_MB, _MOST_OBJECTS_MB = 0.3, 256, 4096
 """The object store's part of the tasks' memory, which is Ray's own default, and its bounds."""
 _MOST_TASKS_PER_POD = 8
+_LARGEST = 16_777_216
+"""Beyond all machines, whatever is counted (memory in MiB), so that no number that is made of it is out of bounds."""
 _MAX_QUEUED_GROUPS = 7
 """Kueue admits at most eight sets of pods at once, and the head is one."""
 _TAG_SHARE = 0.0001
@@ -106,7 +108,7 @@ def _tasks_per_pod(spec: StepSpec, needs: PodNeeds) -> int:
     share = gpus if gpus else cpus
     if _is_gang(spec) or needs.extended or needs.port or not 0 < share < 1:
         return 1
-    return min(_MOST_TASKS_PER_POD, math.floor(1 / share + 1e-9))
+    return math.floor(1 / max(share, 1 / _MOST_TASKS_PER_POD) + 1e-9)
 
 
 def _size(resources: Resources, needs: PodNeeds, tasks: int, tag: str) -> PodSize:
@@ -148,6 +150,10 @@ def _group_name(step: str, taken: set[str]) -> str:
 
 
 def _check_resources(step: str, resources: Resources) -> None:
+    sizes = {"cpu": resources.cpus, "gpu": resources.gpus, "memory": (resources.memory_nbytes or 0) / _MIB, **resources.custom}
+    for name, amount in sizes.items():
+        if amount > _LARGEST:
+            raise UserError(f"Step '{step}' asks for {name}={amount:g}, which no machine has. Lower its @resources.")
     for name in resources.custom:
         if not _RESOURCE_NAME.fullmatch(name) or name.startswith(_RAYS_OWN):
             raise UserError(

@@ -86,7 +86,7 @@ def holds(manifest):
         assert 0 < group["maxReplicas"] < 2**31
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(STEPS)
 def test_of_any_steps(steps):
     manifest = asked(steps, {}, {})
@@ -95,7 +95,7 @@ def test_of_any_steps(steps):
         holds(manifest)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(OPTIONS, JOBS)
 def test_of_any_options_and_jobs(said, changes):
     manifest = asked({}, said, changes)
@@ -104,7 +104,7 @@ def test_of_any_options_and_jobs(said, changes):
         holds(manifest)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(TEMPLATES)
 def test_of_any_pod_template(template):
     manifest = asked({}, {"pod_template": template}, {})

@@ -80,6 +80,24 @@ class FlowLayout:
     def code(self, digest: str) -> str:
         return f"{self.flow}/code/{safe_name('Code digest', digest)}.zip"
 
+    @property
+    def deployments(self) -> str:
+        """Directory of what schedulers start, and of the names under which they know it."""
+        return f"{self.flow}/deployments"
+
+    def deployment(self, digest: str) -> str:
+        """Named by its content, never changed: all that a run of it is made of, but its id and what it is given."""
+        return f"{self.deployments}/{safe_name('Deployment', digest)}.json"
+
+    @property
+    def deployed(self) -> str:
+        """Directory of the names of deployments."""
+        return f"{self.deployments}/names"
+
+    def deployed_file(self, scheduler: str, name: str, number: int) -> str:
+        """Create-only; change `number` of what a scheduler starts under a name. The last one holds."""
+        return f"{self.deployed}/{safe_name('Scheduler', scheduler)}/{safe_name('Deployment', name)}/{number:06d}.json"
+
     def run(self, run_id: str) -> RunLayout:
         return RunLayout(self.flow, run_id)
 

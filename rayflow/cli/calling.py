@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.model.records import Failure
 
-_NOT_OFFERED = ("json", "runner_attribute_file", "verbose", "pylint", "compat")
+_NOT_OFFERED = ("json", "runner_attribute_file", "verbose", "pylint", "compat", "code")
 
 
 def run_called(flow_class: type[FlowSpec], arguments: Mapping[str, Any]) -> Run:

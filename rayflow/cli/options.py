@@ -60,6 +60,13 @@ def shared_options() -> list[click.Option]:
             callback=_is_in_effect,
             help="Of `rayflow COMMAND FLOW.py`: FLOW.py says `from metaflow import ...`, and gets rayflow.",
         ),
+        click.Option(
+            ["--code"],
+            metavar="DIGEST",
+            hidden=True,
+            allow_from_autoenv=False,  # runs that a task starts inherit its environment, and have code of their own
+            help="The code package of this flow under the root that the driver runs from; given by jobs.",
+        ),
         click.Option(["--pylint/--no-pylint"], default=True, help="Accepted for Metaflow's sake; flows are checked by rayflow alone."),
     ]
 

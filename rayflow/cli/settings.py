@@ -98,4 +98,5 @@ class Surroundings:
             triggers=tuple(options.get("trigger") or ()),
             compat=active(),
             decospecs=tuple(dict.fromkeys([*options.get("with", ()), *self.default_decospecs])),
+            code=options.get("code"),
         )

@@ -44,7 +44,7 @@ from rayflow.runtime.continuing import (
 )
 from rayflow.runtime.driving import Plan, drive
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
-from rayflow.runtime.package import build_package, store_package
+from rayflow.runtime.package import build_package, store_package, stored_package
 from rayflow.runtime.settings import RunResult, Settings
 from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
@@ -198,14 +198,21 @@ def _stored(blobs: Blobs, values: Mapping[str, Any]) -> dict[str, Artifact]:
     return {name: blobs.put(name, value.content if isinstance(value, IncludedFile) else value) for name, value in values.items()}
 
 
+def _code_of(definition: FlowDefinition, settings: Settings, store: Store) -> str | None:
+    """The digest of the run's code package, which is under the root then; None for a flow without a file."""
+    if settings.code is not None:
+        return stored_package(store, definition.name, settings.code)
+    if definition.script_path and os.path.isfile(definition.script_path):
+        return store_package(store, definition.name, build_package(definition.script_path))
+    return None
+
+
 def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> RunRecord:
     """What is known of a run before its parameters are. Its code package is stored."""
     from rayflow import __version__
 
     now_us = time.time_ns() // 1000
-    code = None
-    if definition.script_path and os.path.isfile(definition.script_path):
-        code = store_package(store, definition.name, build_package(definition.script_path))
+    code = _code_of(definition, settings, store)
     project = project_of(definition.decorators, settings.user, settings.branch, settings.is_production)
     facts = {
         "current": project.facts(definition.name) if project else {},

@@ -12,7 +12,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 
-from rayflow.model.errors import StoreCorrupt
+from rayflow.model.errors import StoreCorrupt, StoreMissing, UnsafeName, UsageError
 from rayflow.model.layout import FORMAT_FILE, FlowLayout
 from rayflow.model.ports import Store
 
@@ -83,6 +83,15 @@ def store_package(store: Store, flow: str, content: bytes) -> str:
         os.utime(path)
         return digest
     store.write(key, [content])
+    return digest
+
+
+def stored_package(store: Store, flow: str, digest: str) -> str:
+    """The digest, where the flow has that package. UsageError where it has none."""
+    try:
+        store.read(FlowLayout(flow).code(digest), 0, 1)
+    except (StoreMissing, UnsafeName):
+        raise UsageError(f"Flow {flow} has no code package {digest} in {store.url}. Leave --code out, or give its root.") from None
     return digest
 
 

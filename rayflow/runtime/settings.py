@@ -20,7 +20,8 @@ class Settings:
     runs whose end started this one. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
     `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`). `decospecs` are what was added to the flow's steps by
     `--with` and the like, for the record. `platform` is where the driver is to be started (see `rayflow.submission`), as it is
-    noted; empty: this process is the driver.
+    noted; empty: this process is the driver. `code`: the digest of a code package of this flow under the root, which the driver itself runs
+    from; None: the run's package is made of the files at hand.
     """
 
     root: str = ".rayflow"
@@ -45,6 +46,7 @@ class Settings:
     compat: str | None = None
     decospecs: tuple[str, ...] = ()
     platform: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

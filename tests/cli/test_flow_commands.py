@@ -114,6 +114,15 @@ def test_options_come_from_the_environment_and_the_command_line_wins(monkeypatch
     assert (given.max_workers, given.executor, given.tags, given.root) == (5, "process", ("x",), "/env")
 
 
+def test_a_driver_can_be_told_the_package_it_runs_from_but_not_by_the_environment_which_tasks_inherit(monkeypatch):
+    for name in ("RAYFLOW_CODE", "RAYFLOW_RUN_CODE", "RAYFLOW_RESUME_CODE"):
+        monkeypatch.setenv(name, "e" * 64)
+
+    told = [call_flow(*words).asked[0]["settings"].code for words in (("--code", "d" * 64, "run"), ("run", "--code", "d" * 64), ("run",))]
+
+    assert told == ["d" * 64, "d" * 64, None]
+
+
 def test_decorators_of_the_run_come_before_those_of_the_top_level_and_of_the_environment():
     result = call_flow(
         "--with", "retry:times=2", "run", "--with", "timeout:seconds=5", environ={"RAYFLOW_DEFAULT_DECOSPECS": "retry:times=3"}

@@ -20,7 +20,7 @@ from rayflow.runtime.launch import Recorded
 from rayflow.runtime.settings import Settings
 from rayflow.submission.job import DriverJob, JobStatus, Platform
 
-_ANY_RUN = "0" * 16
+ANY_RUN = "0" * 16
 """Stands for the id of a run that has none yet: as long as those that are given out."""
 _SECRET_WORDS = ("SECRET", "PASSWORD", "PASSWD", "TOKEN", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY", "CREDENTIAL")
 
@@ -50,7 +50,7 @@ class Request:
 def submit(request: Request, record: Callable[[], Recorded]) -> RunRecord:
     """Checks, has `record` record the run, and submits it. What the platform refuses leaves no run behind; where it fails after that, the
     run is recorded as failed, so that nobody waits for it. Raises what the platform raises."""
-    request.platform.check(request.job(request.settings.run_id or _ANY_RUN))
+    request.platform.check(request.job(request.settings.run_id or ANY_RUN))
     recorded = record()
     job = request.job(recorded.record.run_id)
     try:

@@ -13,12 +13,14 @@ from rayflow.runtime.continuing import constants_in
 from rayflow.runtime.launch import drive_recorded, launched_as
 from rayflow.runtime.notices import Reporter
 from rayflow.runtime.settings import RunResult, Settings
+from rayflow.submission.placing import placed
 
 
 def drive_submitted(flow_class: type[FlowSpec], record: RunRecord, settings: Settings, store: Store, reporter: Reporter) -> RunResult:
-    """Performs the run, with the decorators, the configs and the limits that it was started with. Where it is done, nothing happens;
-    RunOwnedElsewhere where somebody drives it."""
-    return drive_recorded(definition_of(flow_class, record, store), launched_as(settings, record), reporter, store, record)
+    """Performs the run, with the decorators, the configs and the limits that it was started with, its tasks where they are to be. Where it
+    is done, nothing happens; RunOwnedElsewhere where somebody drives it."""
+    definition = placed(definition_of(flow_class, record, store), settings.environ)
+    return drive_recorded(definition, launched_as(settings, record), reporter, store, record)
 
 
 def definition_of(flow_class: type[FlowSpec], record: RunRecord, store: Store) -> FlowDefinition:

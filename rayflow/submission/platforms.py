@@ -18,6 +18,10 @@ def platform_of(facts: Mapping[str, Any]) -> Platform:
             from rayflow.submission.ray_jobs import RayJobs
 
             return RayJobs.of(facts)
+        case "kuberay":
+            from rayflow.submission.kuberay.platform import KubeRay
+
+            return KubeRay.of(facts)
         case other:
             raise UserError(
                 f"The run was submitted to {other!r}, which this version of rayflow does not know. Use the one that submitted it."

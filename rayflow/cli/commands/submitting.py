@@ -12,6 +12,7 @@ import click
 
 from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.commands.describing import validate
+from rayflow.cli.commands.kubeoptions import kube_options, kube_options_of, refuse_kube_options
 from rayflow.cli.options import launch_options, root_option, shared_options, stated, without
 from rayflow.model.errors import UsageError
 from rayflow.submission.job import Platform, job_id
@@ -86,6 +87,7 @@ def submission_options(default: str | None) -> list[click.Option]:
             default=True,
             help="Send this very rayflow along (default), or use the one that is installed there.",
         ),
+        *kube_options(),
     ]
 
 
@@ -97,12 +99,15 @@ def submitted(flow_call: FlowCall, options: Mapping[str, Any], record: Record, o
     from rayflow.submission.claiming import Request, absolute_root, named_environ, submit
 
     call = flow_call.call
-    if not options["json"]:
+    is_for_programs = options["json"] or options["dry_run"]
+    if not is_for_programs:
         flow_call.greet(options)
-    validate(flow_call, {**options, "quiet": options["quiet"] or options["json"]})
+    validate(flow_call, {**options, "quiet": options["quiet"] or is_for_programs})
     definition = flow_call.decorated(options["with"])
     settings = call.surroundings.settings(options)
-    platform = platform_stated(call, {**options, "address": options.get("address") or _noted_address(settings.root, flow_call, origin)})
+    platform = platform_stated(call, options, _noted_platform(settings.root, flow_call, origin))
+    if options["dry_run"]:
+        return _told_manifest(flow_call, options, platform, replace(settings, root=absolute_root(settings.root)))
     settings = replace(settings, root=absolute_root(settings.root), executor="ray", address=None, platform=platform.facts)
     told = PlainReporter(call.err, call.err, call.prompt)  # what is included, what is warned of
     request = Request(definition, settings, platform, named_environ(options["env"], call.surroundings.environ))
@@ -130,15 +135,38 @@ def _tell_submitted(flow_call: FlowCall, options: Mapping[str, Any], platform: P
     call.out.flush()
 
 
-def platform_stated(call: Call, options: Mapping[str, Any]) -> Platform:
-    """The platform that `--on` and what goes with it say. UsageError where they do not."""
+def _told_manifest(flow_call: FlowCall, options: Mapping[str, Any], platform: Platform, settings: Settings) -> int:
+    """Prints what would be submitted, for a run whose id is not known yet unless it is stated."""
+    from rayflow.submission.claiming import ANY_RUN, Request, named_environ
+    from rayflow.submission.kuberay.manifest import ray_job, rendered
+    from rayflow.submission.kuberay.platform import KubeRay
+    from rayflow.submission.kuberay.rules import check
+
+    assert isinstance(platform, KubeRay)
+    environ = named_environ(options["env"], flow_call.call.surroundings.environ)
+    job = Request(flow_call.decorated(options["with"]), settings, platform, environ).job(settings.run_id or ANY_RUN)
+    manifest = ray_job(job, platform.options)
+    check(manifest)
+    flow_call.call.out.write(rendered(manifest, options["output"] or "yaml"))
+    return 0
+
+
+def platform_stated(call: Call, options: Mapping[str, Any], noted: Mapping[str, Any]) -> Platform:
+    """The platform that `--on` and what goes with it say; what they do not, as it is noted. UsageError where neither does."""
+    runtime_env = _runtime_env(options["runtime_env"]) if options["runtime_env"] else {}
+    known = noted if noted.get("on") == options["on"] else {}
+    if options["on"] == "kuberay":
+        from rayflow.submission.kuberay.platform import KubeRay
+
+        return KubeRay(kube_options_of({**options, "runtime_env": runtime_env}, known))
     from rayflow.submission.ray_jobs import RayJobs, RayOptions, checked_address
 
+    refuse_kube_options(options)
     environ = call.surroundings.environ
     return RayJobs(
         RayOptions(
-            address=checked_address(options.get("address") or environ.get("RAY_API_SERVER_ADDRESS")),
-            runtime_env=_runtime_env(options["runtime_env"]) if options["runtime_env"] else {},
+            address=checked_address(options.get("address") or known.get("address") or environ.get("RAY_API_SERVER_ADDRESS")),
+            runtime_env=runtime_env,
             python=options["python"],
             is_root_shared=options["shared_root"],
             sends_rayflow=options["send_rayflow"],
@@ -146,14 +174,14 @@ def platform_stated(call: Call, options: Mapping[str, Any]) -> Platform:
     )
 
 
-def _noted_address(root_url: str, flow_call: FlowCall, run_id: str | None) -> str | None:
+def _noted_platform(root_url: str, flow_call: FlowCall, run_id: str | None) -> Mapping[str, Any]:
     """Where the run was submitted to."""
     if run_id is None:
-        return None
+        return {}
     from rayflow.catalog.run import read_run
     from rayflow.client.roots import root_at
 
-    return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("platform", {}).get("address")
+    return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("platform", {})
 
 
 def _runtime_env(path: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rayflow.model.errors import UserError
 from rayflow.model.spec import StepSpec
-from rayflow.submission.kuberay.images import checked_image
+from rayflow.submission.kuberay.images import checked_image, refuse_other_ray
 from rayflow.submission.kuberay.names import checked_name
 from rayflow.submission.kuberay.options import (
     KubeOptions,
@@ -90,8 +90,10 @@ def _read(said: _Said, options: KubeOptions, disk: int | None, shared: int | Non
         )
     image, account = said.text("image"), said.text("service_account")
     tmpfs_path, tmpfs_mb = _tmpfs(said)
+    if image is not None:
+        refuse_other_ray(f"{said.who}: the image", checked_image(f"{said.who}: the image", image, options.versions), options.cluster_ray)
     return PodNeeds(
-        image=None if image is None else checked_image(f"{said.who}: the image", image, options.versions),
+        image=image,
         image_pull_policy=said.one_of("image_pull_policy", _PULL_POLICIES),
         image_pull_secrets=said.names("image_pull_secrets"),
         service_account=None if account is None else checked_name(f"{said.who}: the service account", account),

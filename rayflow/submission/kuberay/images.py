@@ -38,17 +38,28 @@ def told_by(image: str) -> Versions:
 
 
 def checked_image(what: str, image: str, here: Versions) -> str:
-    """`image`, when it is the name of one and its tag tells of no other Ray or Python; else UserError."""
+    """`image`, when it is the name of one and its tag tells of no Ray or Python of another minor version; else UserError."""
     if not _IMAGE.fullmatch(image) or "//" in image or image.endswith((":", "/")):
         raise UserError(f"{what} {image!r} is no image. Give repository:tag, such as {default_image(here, has_gpus=False)}.")
     told = told_by(image)
     for name, theirs, ours in (("Ray", told.ray, here.ray), ("Python", told.python, here.python)):
-        if theirs is not None and theirs != ours:
+        if theirs is not None and _minor(theirs) != _minor(ours or ""):
             raise UserError(
                 f"{what} {image!r} has {name} {theirs}, and this is {name} {ours}: what one pickles the other may not read. "
                 f"Use an image with {name} {ours} (such as {default_image(here, has_gpus=False)}), or submit from {name} {theirs}."
             )
     return image
+
+
+def refuse_other_ray(what: str, image: str, version: str) -> None:
+    """UserError where the image's tag tells of another Ray than the head has: nodes of one cluster have the very same."""
+    told = told_by(image).ray
+    if told is not None and told != version:
+        raise UserError(f"{what} {image!r} has Ray {told}, and the head has Ray {version}: all nodes of a cluster need the same.")
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def _parts(image: str) -> tuple[str, str]:

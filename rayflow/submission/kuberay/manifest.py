@@ -13,16 +13,16 @@ import yaml
 from rayflow.model.errors import UserError
 from rayflow.model.layout import safe_flow_name, safe_run_id
 from rayflow.submission.job import DriverJob
+from rayflow.submission.kuberay.environments import environment_yaml
 from rayflow.submission.kuberay.groups import WorkerGroup, head_size, placements, worker_groups
 from rayflow.submission.kuberay.merging import merged
 from rayflow.submission.kuberay.names import PREFIX, is_expression, label_value, object_name
 from rayflow.submission.kuberay.options import MODES, KubeOptions
 from rayflow.submission.kuberay.pods import HEAD, WORKER, Marks, head_pod, start_params, worker_pod
 from rayflow.submission.kuberay.secrecy import checked_variables, refuse_secret
+from rayflow.submission.placing import PLACEMENTS
 
 API_VERSION = "ray.io/v1"
-PLACEMENTS = "RAYFLOW_PLACEMENTS"
-"""The variable that tells the driver which resource each step asks for, so that its tasks come into pods of their own group."""
 _ROOT = re.compile(r"[A-Za-z0-9@%+=:,./_~-]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -49,28 +49,28 @@ def rendered(manifest: Mapping[str, Any], form: str) -> str:
     return yaml.dump(dict(manifest), Dumper=_Plain, sort_keys=False, default_flow_style=False, width=1000, allow_unicode=True)
 
 
-def mounted_at(job: DriverJob, options: KubeOptions) -> str | None:
-    """The claim that carries a root which is a directory; None for one that is a URL. UserError where no claim does."""
+def _check_reach(job: DriverJob, options: KubeOptions) -> None:
+    """UserError where the root is a directory that no pod has."""
     scheme = _SCHEME.match(job.root)
     if scheme is not None and scheme.group(1).lower() not in ("file", "local"):
         if scheme.group(1).lower() == "memory":
             raise UserError(f"The root {job.root} is in the memory of one process. Give one that pods reach: s3://bucket/path.")
-        return None
+        return
     path = job.root[scheme.end() :] if scheme else job.root
-    for claim, mount in options.volumes.items():
+    for mount in options.volumes.values():
         if path == mount or path.startswith(mount.rstrip("/") + "/"):
-            return claim
-    if _template_mounts(options.pod_template, path):
-        return "the pod template"
+            return
+    if options.is_root_shared or _template_mounts(options.pod_template, path):
+        return
     raise UserError(
         f"The root {job.root} is a directory of this machine, which no pod reaches. Give a bucket (--root s3://bucket/path), or mount the "
-        "claim that carries it with --volume CLAIM:PATH."
+        "claim that carries it with --volume CLAIM:PATH. If all pods see it by themselves, say --shared-root."
     )
 
 
 def _spec(job: DriverJob, options: KubeOptions, groups: tuple[WorkerGroup, ...], labels: Mapping[str, str]) -> dict[str, Any]:
     spec: dict[str, Any] = {
-        "entrypoint": " ".join(job.words),  # each was checked to be one word of a shell
+        "entrypoint": " ".join((options.python, *job.words[1:])),  # each was checked to be one word of a shell
         "jobId": job.id,
         "submissionMode": MODES[options.mode],
         "shutdownAfterJobFinishes": True,
@@ -80,14 +80,15 @@ def _spec(job: DriverJob, options: KubeOptions, groups: tuple[WorkerGroup, ...],
     }
     if options.deadline_s is not None:
         spec["activeDeadlineSeconds"] = options.deadline_s
-    if options.installed:
-        spec["runtimeEnvYAML"] = yaml.dump({"pip": list(options.installed)}, sort_keys=False)
+    environment = environment_yaml(options.runtime_env, options.installed)
+    if environment:
+        spec["runtimeEnvYAML"] = environment
     spec["rayClusterSpec"] = _cluster(options, groups, Marks(labels, _annotations(job), job.environ))
     return spec
 
 
 def _cluster(options: KubeOptions, groups: tuple[WorkerGroup, ...], marks: Marks) -> dict[str, Any]:
-    cluster: dict[str, Any] = {"rayVersion": options.ray_version}
+    cluster: dict[str, Any] = {"rayVersion": options.cluster_ray}
     if options.auth is not None:
         cluster["authOptions"] = {"mode": options.auth}
     if options.queue is None:
@@ -139,8 +140,9 @@ def _check(job: DriverJob, options: KubeOptions) -> None:
         )
     if job.deployment is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", job.deployment):
         raise UserError(f"{job.deployment!r} is no digest of a deployment.")
-    mounted_at(job, options)
+    _check_reach(job, options)
     checked_variables("--env", job.environ)
+    refuse_secret("The name of the user", job.user)
     for name in job.environ:
         if name.startswith(("RAY_ADDRESS", "RAY_JOB", PLACEMENTS)):
             raise UserError(f"--env {name} cannot be given: Ray and rayflow write it in the cluster.")

@@ -12,14 +12,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from rayflow.model.errors import UserError
-from rayflow.submission.kuberay.images import Versions, checked_image
+from rayflow.submission.kuberay.environments import check_environment, checked_requirements
+from rayflow.submission.kuberay.images import Versions, checked_image, told_by
 from rayflow.submission.kuberay.names import checked_key, checked_label, checked_label_value, checked_name
-from rayflow.submission.kuberay.secrecy import is_secret_text, refuse_secret
+from rayflow.submission.kuberay.secrecy import refuse_secret
 
 DEFAULT_MAX_PODS = 16
 MODES = {"sidecar": "SidecarMode", "k8s-job": "K8sJobMode"}
 AUTHS = ("token", "disabled")
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]+\])?\s*([=<>!~]=?=?\s*[A-Za-z0-9.*+!_-]+\s*,?\s*)*")
 _MAX_INT32 = 2**31 - 1
 
 
@@ -38,9 +38,10 @@ class KubeOptions:
     `install` are requirements that pip installs when the job starts; None: this rayflow, where the image is Ray's own, else nothing.
     `volumes` maps claims to the path where each is mounted in all pods, `secrets` are Secrets whose keys become variables.
     `max_pods` bounds each worker group; None: as many as `--max-workers` needs, else DEFAULT_MAX_PODS. `deadline_s` ends the run,
-    `start_deadline_s` one whose cluster does not come up; the cluster is gone, with its records at the operator, `ttl_s` after the end.
+    `start_deadline_s` one whose cluster does not come up; its cluster is kept `ttl_s` after the end.
     `mode` says who submits the driver in the cluster: `sidecar`, a container beside the head, or `k8s-job`, a pod of its own.
-    `pod_template` is merged over the pods (see `merging`).
+    `python` is what Python is called in the images, `runtime_env` Ray's for all processes of the job; `is_root_shared` where a directory is
+    seen by all pods without a claim. `pod_template` is merged over the pods (see `merging`).
     """
 
     namespace: str | None = None
@@ -66,6 +67,9 @@ class KubeOptions:
     ttl_s: int = 300
     mode: str = "sidecar"
     auth: str | None = None
+    python: str = "python"
+    runtime_env: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_root_shared: bool = False
     pod_template: Mapping[str, Any] = field(default_factory=dict[str, Any])
     ray_version: str = field(default_factory=lambda: version("ray"))
     python_version: str = field(default_factory=lambda: f"{sys.version_info.major}.{sys.version_info.minor}")
@@ -84,8 +88,13 @@ class KubeOptions:
 
     @property
     def versions(self) -> Versions:
-        """The Ray and the Python that all images must have."""
+        """The Ray and the Python of whoever submits."""
         return Versions(self.ray_version, self.python_version)
+
+    @property
+    def cluster_ray(self) -> str:
+        """The Ray that the cluster has: what the image's tag tells, else that of whoever submits."""
+        return (told_by(self.image).ray if self.image else None) or self.ray_version
 
     @property
     def installed(self) -> tuple[str, ...]:
@@ -133,11 +142,10 @@ def _check_texts(options: KubeOptions) -> None:
     checked_labels("--label", options.labels)
     checked_annotations("--annotation", options.annotations)
     checked_selector("--node-selector", options.node_selector)
-    for requirement in options.install or ():
-        if is_secret_text(requirement):
-            refuse_secret("--install", requirement)
-        if not _REQUIREMENT.fullmatch(requirement.strip()):
-            raise UserError(f"--install {requirement!r} is no requirement of a package. Write it as name==1.2 or name[extra]>=1.")
+    checked_requirements("--install", options.install or ())
+    check_environment(options.runtime_env)
+    if not re.fullmatch(r"[A-Za-z0-9._/+-]+", options.python):
+        raise UserError(f"--python {options.python!r} is no program that a pod could call. Give a name or a path, such as python3.")
 
 
 def checked_labels(what: str, labels: Mapping[str, str]) -> Mapping[str, str]:

@@ -7,8 +7,9 @@ import json
 import pytest
 import yaml
 
-from rayflow.submission.kuberay.manifest import PLACEMENTS, ray_job, rendered
+from rayflow.submission.kuberay.manifest import ray_job, rendered
 from rayflow.submission.kuberay.rules import check
+from rayflow.submission.placing import PLACEMENTS
 from tests.submission.kuberay.asking import cluster, container, groups, job, made, options, pod, spec
 
 

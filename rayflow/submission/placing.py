@@ -1,0 +1,30 @@
+"""Which nodes a step's tasks come onto, where a place has nodes of several kinds that needs alone do not tell apart: other images, other
+machines. The place gives the nodes of a kind a resource of their own, and tells the driver which of them each step asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rayflow.flow.definition import FlowDefinition
+from rayflow.model.errors import UserError
+
+PLACEMENTS = "RAYFLOW_PLACEMENTS"
+"""The variable of the driver's environment that tells it: JSON, by step what is asked for beside the step's own needs."""
+
+
+def placed(definition: FlowDefinition, environ: Mapping[str, str]) -> FlowDefinition:
+    """The flow whose steps ask for what the environment tells, too; itself where that tells nothing."""
+    text = environ.get(PLACEMENTS)
+    if not text:
+        return definition
+    try:
+        told: dict[str, dict[str, float]] = json.loads(text)
+        specs = {
+            step: replace(spec, resources=replace(spec.resources, custom={**spec.resources.custom, **told.get(step, {})}))
+            for step, spec in definition.specs.items()
+        }
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{PLACEMENTS} is {text!r}, which tells no resources by step. It is written by what submits a run.") from error
+    return replace(definition, specs=specs)

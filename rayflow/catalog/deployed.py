@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rayflow.catalog import wire
+from rayflow.catalog.index import children
 from rayflow.model.errors import RayflowException, StoreCorrupt, StoreExists, UserError
-from rayflow.model.layout import FlowLayout
+from rayflow.model.layout import FlowLayout, is_flow_name
 from rayflow.model.ports import Store
 
 _LETTERS = "bcdfghjklmnpqrstvwxz"
@@ -51,6 +52,12 @@ def all_deployed(store: Store, flow: str) -> list[Deployed]:
             last[key.rpartition("/")[0]] = key
     found = [_read(store, key) for key in last.values()]
     return [each for each in found if each.digest is not None]
+
+
+def flows_deployed(store: Store) -> list[str]:
+    """The flows that were ever deployed, by name."""
+    names = [name for name in children(store, "") if is_flow_name(name)]
+    return [name for name in names if next(iter(store.list(FlowLayout(name).deployed)), None) is not None]
 
 
 def standing(store: Store, flow: str) -> set[str]:

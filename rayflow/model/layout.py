@@ -38,6 +38,11 @@ def is_run_id(name: str) -> bool:
     return _RUN_ID.fullmatch(name) is not None
 
 
+def is_flow_name(name: str) -> bool:
+    """Whether the name has the form of a flow's."""
+    return _FLOW_NAME.fullmatch(name) is not None and len(name) <= MAX_NAME
+
+
 def safe_flow_name(name: str) -> str:
     """`name`, when it is the name of a class in ASCII; else UnsafeName."""
     if not _FLOW_NAME.fullmatch(name) or len(name) > MAX_NAME:

@@ -153,7 +153,7 @@ def _told_manifest(flow_call: FlowCall, options: Mapping[str, Any], platform: Pl
 
 def platform_stated(call: Call, options: Mapping[str, Any], noted: Mapping[str, Any]) -> Platform:
     """The platform that `--on` and what goes with it say; what they do not, as it is noted. UsageError where neither does."""
-    runtime_env = _runtime_env(options["runtime_env"]) if options["runtime_env"] else {}
+    runtime_env = runtime_env_of(options["runtime_env"]) if options["runtime_env"] else {}
     known = noted if noted.get("on") == options["on"] else {}
     if options["on"] == "kuberay":
         from rayflow.submission.kuberay.platform import KubeRay
@@ -184,7 +184,7 @@ def _noted_platform(root_url: str, flow_call: FlowCall, run_id: str | None) -> M
     return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("platform", {})
 
 
-def _runtime_env(path: str) -> dict[str, Any]:
+def runtime_env_of(path: str) -> dict[str, Any]:
     import yaml
 
     try:

@@ -20,8 +20,9 @@ SCHEDULER = "airflow"
 RUN_ID = f"af-{PLACE}"
 _TYPES = {"text": "string", "integer": "integer", "float": "number", "boolean": "boolean", "choice": "string"}
 _OPERATOR = "airflow_operator.py"
-_HEADER = '''"""{name}: made by rayflow of {digest}. Deploy the flow again instead of editing this.
+_HEADER = '''"""{name}: made by rayflow. Deploy the flow again instead of editing this.
 
+The deployment is {digest}.
 Needs Airflow 2.10 or newer and the package `kubernetes`. The task creates a RayJob and waits for it, deferred.
 """
 '''

@@ -19,6 +19,7 @@ from rayflow.catalog.deployments import DeployedParameter, Deployment, Event
 from rayflow.model.errors import UserError
 from rayflow.submission.deploying import dns_name
 from rayflow.submission.deployments import TRIGGERS
+from rayflow.submission.kuberay.manifest import rendered
 from rayflow.submission.schedulers.shipment import (
     PARAMETERS,
     PLACE,
@@ -52,11 +53,9 @@ class ArgoOptions:
 
 def export(shipment: Shipment, manifest: Mapping[str, Any], options: ArgoOptions) -> Export:
     """`manifest` is the RayJob of a run called `RUN_ID`. UserError for what Argo cannot carry."""
-    import yaml
-
     documents = documents_of(shipment, manifest, options)
     name = documents[0]["metadata"]["name"]
-    text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
+    text = "---\n".join(rendered(document, "yaml") for document in documents)
     return Export(name, {"apiVersion": "v1", "kind": "List", "items": documents}, {".yaml": text})
 
 

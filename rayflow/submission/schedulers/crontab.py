@@ -117,7 +117,6 @@ def _timer(shipment: Shipment, options: MachineOptions) -> str:
             *(f"OnCalendar={time}" for time in times),
             "Persistent=true",
             *delay,
-            f"Unit={unit_name(deployment)}.service",
             "",
             "[Install]",
             "WantedBy=timers.target",

@@ -14,6 +14,7 @@ from typing import Any
 from rayflow.catalog.deployments import Deployment
 from rayflow.model.errors import UserError
 from rayflow.submission.deploying import dns_name
+from rayflow.submission.kuberay.manifest import rendered
 from rayflow.submission.schedulers.shipment import (
     PLACE,
     Export,
@@ -43,10 +44,8 @@ class CronOptions:
 
 def export(shipment: Shipment, manifest: Mapping[str, Any], options: CronOptions) -> Export:
     """`manifest` is the RayJob of a run called `RUN_ID`. UserError for what this cannot carry."""
-    import yaml
-
     documents = documents_of(shipment, manifest, options)
-    text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
+    text = "---\n".join(rendered(document, "yaml") for document in documents)
     name = documents[-1]["metadata"]["name"]
     return Export(name, {"apiVersion": "v1", "kind": "List", "items": documents}, {".yaml": text})
 

@@ -104,7 +104,7 @@ class RunHandle:
     @property
     def waits_for_driver(self) -> bool:
         """Whether the run was submitted, and nobody has driven it yet."""
-        return self.record.launcher is None and "platform" in self.record.facts and last_epoch(self.store, self.layout) == 0
+        return self.record.launcher is None and "submitted_to" in self.record.facts and last_epoch(self.store, self.layout) == 0
 
     def element(self, split: str, index: int, position: int) -> Any:
         """The element that split `position` of task `index` of foreach step `split` stands for; KeyError where it is not known."""

@@ -225,7 +225,7 @@ def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> 
         "argv": sys.argv,
         "executor": settings.executor,
         **({"compat": settings.compat} if settings.compat else {}),
-        **({"platform": dict(settings.platform), "launch": launch_facts(settings)} if settings.platform else {}),
+        **({"submitted_to": dict(settings.platform), "launch": launch_facts(settings)} if settings.platform else {}),
     }
     return RunRecord(
         flow=definition.name,

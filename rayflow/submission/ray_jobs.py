@@ -138,6 +138,8 @@ class RayJobs:
                 return ask(self._client)
         except Exception as fault:
             said = " ".join(str(fault).split())
+            if "ray[default]" in said:
+                raise UserError("Submitting to Ray needs more of Ray here: pip install 'rayflow[jobs]'.") from fault
             if "401" in said or "403" in said or "authentication" in said.lower():
                 raise ClusterFault(
                     f"Access to {where} was refused. Give the cluster's token: RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH with a file's name."

@@ -29,6 +29,7 @@ from rayflow.runtime.notices import (
     TaskLabel,
     TaskSaid,
     TaskStarted,
+    Warned,
 )
 
 _LOOK_S = 0.2
@@ -173,6 +174,8 @@ class Watch:
                 yield StepProgress(node.name, known, done, self._reused.get(node.name, 0), running, failed, seconds)
 
     def _tell_end(self, opened: OpenedRun, ending: Ending, seconds: float) -> None:
+        if ending.why and ending.failure is None and ending.outcome is not Outcome.SUCCEEDED:
+            self.reporter.tell(Warned(ending.why))
         label = task_label(opened.view, ending.failed_key) if ending.failed_key is not None else None
         took_s = (ending.ended_us - opened.record.created_us) / 1e6 if ending.ended_us else seconds
         self.reporter.tell(

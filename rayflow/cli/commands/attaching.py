@@ -65,7 +65,7 @@ def followed(call: Call, options: Mapping[str, Any], root_url: str, name: str) -
         return _told(call, options, run, _reporter(call, options))
     from rayflow.cli.commands.launching import live_reporter
 
-    facts = run.handle.record.facts.get("platform", {})
+    facts = run.handle.record.facts.get("submitted_to", {})
     reporter = live_reporter(call, {**options, "address": facts.get("address"), "executor": "ray" if facts else "auto"})
     try:
         return _told(call, options, run, reporter)
@@ -107,7 +107,7 @@ def platform_of_run(run: Run) -> Platform | None:
     """Where the run was submitted to; None where it was not."""
     from rayflow.submission.platforms import platform_of
 
-    facts = run.handle.record.facts.get("platform")
+    facts = run.handle.record.facts.get("submitted_to")
     return platform_of(facts) if facts else None
 
 

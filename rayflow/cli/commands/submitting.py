@@ -181,7 +181,7 @@ def _noted_platform(root_url: str, flow_call: FlowCall, run_id: str | None) -> M
     from rayflow.catalog.run import read_run
     from rayflow.client.roots import root_at
 
-    return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("platform", {})
+    return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("submitted_to", {})
 
 
 def runtime_env_of(path: str) -> dict[str, Any]:

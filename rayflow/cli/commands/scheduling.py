@@ -197,13 +197,16 @@ def _target(flow_call: FlowCall, scheduler: str, options: Mapping[str, Any]) -> 
         return _on_this_machine(flow_call, options)
     from rayflow.submission.claiming import named_environ
     from rayflow.submission.kuberay.manifest import ray_job
+    from rayflow.submission.kuberay.rules import check
 
     said = {name: value for name, value in options.items() if name not in _NOT_OF_DEPLOYMENTS}
     kube = kube_options_of({**said, "runtime_env": runtime_env_of(options["runtime_env"]) if options["runtime_env"] else {}})
     environ = named_environ(options["env"], flow_call.call.surroundings.environ)
 
     def manifest(shipment: Shipment, run_id: str) -> dict[str, Any]:
-        return ray_job(replace(shipment.job(run_id), environ=environ), kube)
+        made = ray_job(replace(shipment.job(run_id), environ=environ), kube)
+        check(made)
+        return made
 
     match scheduler:
         case "argo-workflows":

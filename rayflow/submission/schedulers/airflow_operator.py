@@ -44,37 +44,45 @@ class RayJobOperator(BaseOperator):
         self.deployed = deployed
 
     def execute(self, context: Any) -> None:
-        run_id = "af-" + hashlib.md5(f"{context['dag'].dag_id}/{context['run_id']}".encode(), usedforsecurity=False).hexdigest()
-        name = self._under_way(run_id) or self._create(run_id, f"rayflow-{run_id}-{context['ti'].try_number}", context["params"])
-        self.log.info("Run %s is RayJob %s.", run_id, name)
-        self._wait(name)
+        run_id = self._run_id(context)
+        newest = self._newest(run_id)
+        if newest is None or (newest.get("status") or {}).get("jobDeploymentStatus") in ("Complete", "Failed"):
+            self._create(run_id, f"rayflow-{run_id}-{context['ti'].try_number}", context["params"])
+        self.log.info("The run is %s.", run_id)
+        self._wait()
 
-    def look(self, context: Any, name: str, event: Any = None) -> None:
+    def look(self, context: Any, event: Any = None) -> None:
         """Whether the RayJob has ended. Success is both words: a job that was stopped is complete, too."""
-        status = self._get(name).get("status") or {}
+        found = self._newest(self._run_id(context))
+        if found is None:
+            raise AirflowException("The RayJob was deleted before it had ended. The run can be resumed.")
+        name, status = found["metadata"]["name"], found.get("status") or {}
         deployment, job = status.get("jobDeploymentStatus"), status.get("jobStatus")
         if job == "STOPPED" or deployment == "Failed" or (deployment == "Complete" and job != "SUCCEEDED"):
             why = status.get("message") or status.get("reason") or "`rayflow errors` tells why"
             raise AirflowException(f"RayJob {name} ended as {deployment}, {job}: {why}")
         if deployment != "Complete":
-            self._wait(name)
+            self._wait()
 
-    def _wait(self, name: str) -> None:
-        trigger = TimeDeltaTrigger(timedelta(seconds=self.deployed["poll_s"]))
-        self.defer(trigger=trigger, method_name="look", kwargs={"name": name})
+    def _wait(self) -> None:
+        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=self.deployed["poll_s"])), method_name="look")
+
+    def _run_id(self, context: Any) -> str:
+        identity = f"{context['dag'].dag_id}/{context['run_id']}"
+        return "af-" + hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest()
 
     def _place(self) -> dict[str, str]:
         group, _, version = self.deployed["manifest"]["apiVersion"].partition("/")
         namespace = self.deployed["manifest"]["metadata"].get("namespace") or "default"
         return {"group": group, "version": version, "namespace": namespace, "plural": "rayjobs"}
 
-    def _under_way(self, run_id: str) -> str | None:
-        """The RayJob of an earlier try that has not ended: of one that lost its worker, say."""
+    def _newest(self, run_id: str) -> dict[str, Any] | None:
+        """The last RayJob of the run: of this try, or of an earlier one that lost its worker, and may go on."""
         found = rayjobs().list_namespaced_custom_object(**self._place(), label_selector=f"rayflow.dev/run-id={run_id}")
-        states = {job["metadata"]["name"]: job.get("status", {}).get("jobDeploymentStatus") for job in found.get("items", ())}
-        return next((name for name, state in states.items() if state not in ("Complete", "Failed")), None)
+        jobs = found.get("items") or []
+        return max(jobs, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]), default=None)
 
-    def _create(self, run_id: str, name: str, params: Any) -> str:
+    def _create(self, run_id: str, name: str, params: Any) -> None:
         from kubernetes.client.exceptions import ApiException
 
         defaults = {name: each.get("default") for name, each in self.deployed["parameters"].items()}
@@ -89,10 +97,6 @@ class RayJobOperator(BaseOperator):
         except ApiException as error:
             if error.status != 409:  # ours: it was created, and the answer was lost
                 raise
-        return name
-
-    def _get(self, name: str) -> dict[str, Any]:
-        return rayjobs().get_namespaced_custom_object(**self._place(), name=name)
 
 
 def made(deployed: dict[str, Any]) -> DAG:

@@ -163,7 +163,7 @@ def _expression(shipment: Shipment) -> str:
     if not pairs:
         return '"{}"'
     given = f"toJson({{{', '.join(pairs)}}})"
-    return '{{=toJson(sprig.replace(sprig.repeat(2, "{"), "\\\\u007b{", ' + given + "))}}"
+    return '{{=toJson(sprig.replace(sprig.repeat(2, "{"), "\\\\u007b\\\\u007b", ' + given + "))}}"
 
 
 def _cron_workflow(shipment: Shipment, manifest: Mapping[str, Any]) -> dict[str, Any]:

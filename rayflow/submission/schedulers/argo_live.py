@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from rayflow.catalog.deployed import Deployed
 from rayflow.model.errors import ClusterFault, RayflowNotFound, UserError
@@ -46,10 +47,6 @@ class KubernetesApi:
     def namespace(self) -> str:
         return self._rayjobs.namespace
 
-    @property
-    def _client(self) -> Any:
-        return self._rayjobs.access.client
-
     def path(self, api_version: str, plural: str, name: str = "") -> str:
         """Where such objects are, or one of them."""
         group = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
@@ -71,43 +68,46 @@ class KubernetesApi:
         content_type: str = "application/json",
     ) -> Mapping[str, Any]:
         """The answer. RayflowNotFound for 404, UserError for what the server refuses, ClusterFault for the rest."""
-        from kubernetes.client.exceptions import ApiException
+        from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
+        client = self._rayjobs.access.client
+        host = client.configuration.host
+        bearer = client.configuration.auth_settings().get("BearerToken")
         headers = {"Accept": "application/json", "Content-Type": content_type}
+        if bearer and bearer["value"]:
+            headers[bearer["key"]] = bearer["value"]
+        url = f"{host}{path}" + (f"?{urlencode(query)}" if query else "")
+        sent = None if body is None else json.dumps(body).encode()
+        pool = client.rest_client.pool_manager  # the client's own call has another signature in each version
         try:
-            data, _, _ = self._client.call_api(
-                path,
-                method,
-                {},
-                query or [],
-                headers,
-                body=None if body is None else dict(body),
-                auth_settings=["BearerToken"],
-                response_type="object",
-                _request_timeout=_TIMEOUT_S,
-            )
-        except ApiException as fault:
-            raise _told(fault, self._client.configuration.host) from fault
+            response = pool.request(method, url, body=sent, headers=headers, timeout=Timeout(*_TIMEOUT_S), retries=False)
         except HTTPError as fault:
-            raise ClusterFault(f"Nobody answers for the Kubernetes API at {self._client.configuration.host}: {fault}") from fault
-        return cast(Mapping[str, Any], data)
+            raise ClusterFault(f"Nobody answers for the Kubernetes API at {host}: {fault}") from fault
+        answer = _read(response.data)
+        if response.status >= 300:
+            raise _told(response.status, str(answer.get("message") or response.reason), host)
+        return answer
 
 
-def _told(fault: Any, host: str) -> Exception:
+def _read(content: bytes) -> Mapping[str, Any]:
     try:
-        said = str(json.loads(fault.body).get("message"))
-    except (ValueError, TypeError, AttributeError):
-        said = str(fault.reason)
-    match fault.status:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return cast(Mapping[str, Any], found) if isinstance(found, dict) else {}
+
+
+def _told(status: int, said: str, host: str) -> Exception:
+    match status:
         case 404:
             return RayflowNotFound(f"The Kubernetes API at {host} has no such object: {said}")
-        case 400 | 422:
+        case 400 | 409 | 422:
             return UserError(f"The Kubernetes API at {host} does not take this: {said}")
         case 401 | 403:
             return ClusterFault(f"You may not do this at the Kubernetes API at {host}: {said}")
         case _:
-            return ClusterFault(f"The Kubernetes API at {host} answered {fault.status}: {said}")
+            return ClusterFault(f"The Kubernetes API at {host} answered {status}: {said}")
 
 
 def remove_documents(api: KubernetesApi, documents: list[tuple[str, str, str]]) -> None:
@@ -145,7 +145,11 @@ class ArgoCluster:
         workflow = {
             "apiVersion": API,
             "kind": "Workflow",
-            "metadata": {"generateName": f"{name}-", "namespace": self._api.namespace},
+            "metadata": {
+                "generateName": f"{name}-",
+                "namespace": self._api.namespace,
+                "labels": {"rayflow.dev/template": name, "rayflow.dev/flow": deployed.flow[:63]},
+            },
             "spec": {"workflowTemplateRef": {"name": name}, "arguments": {"parameters": values}},
         }
         return _execution(self._api.ask("POST", self._api.path(API, "workflows"), body=workflow))

@@ -16,7 +16,7 @@
         HelloFlow()
 
 The layers, top down (imports point down only; the import contracts enforce it): `runner`, `cli`, `runtime`, `s3`, `client`, `executors |
-store | catalog`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
+store | catalog | package`, `engine | flow`, `model`. Each package's docstring is its design note; begin with `rayflow.model`.
 
 Names are loaded when they are first used: `import rayflow` loads neither ray nor pyarrow nor fsspec.
 """
@@ -45,6 +45,14 @@ _HOMES = {
     "trigger": "rayflow.flow.flowdecorators",
     "trigger_on_finish": "rayflow.flow.flowdecorators",
     "exit_hook": "rayflow.flow.flowdecorators",
+    "package_suffixes": "rayflow.flow.flowdecorators",
+    "package_modules": "rayflow.flow.flowdecorators",
+    "pypi_base": "rayflow.flow.flowdecorators",
+    "conda_base": "rayflow.flow.flowdecorators",
+    "uv_base": "rayflow.flow.flowdecorators",
+    "pypi": "rayflow.flow.packages",
+    "conda": "rayflow.flow.packages",
+    "uv": "rayflow.flow.packages",
     "user_step_decorator": "rayflow.flow.userdecorators",
     "UserStepDecorator": "rayflow.flow.userdecorators",
     "USER_SKIP_STEP": "rayflow.flow.userdecorators",
@@ -110,11 +118,23 @@ if TYPE_CHECKING:
     from rayflow.flow.configvalue import ConfigValue
     from rayflow.flow.current import current
     from rayflow.flow.deferred import config_expr
-    from rayflow.flow.flowdecorators import exit_hook, project, schedule, trigger, trigger_on_finish
+    from rayflow.flow.flowdecorators import (
+        conda_base,
+        exit_hook,
+        package_modules,
+        package_suffixes,
+        project,
+        pypi_base,
+        schedule,
+        trigger,
+        trigger_on_finish,
+        uv_base,
+    )
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
     from rayflow.flow.multicore import parallel_imap_unordered, parallel_map, profile
     from rayflow.flow.mutators import FlowMutator, MutableFlow, MutableStep, StepMutator
+    from rayflow.flow.packages import conda, pypi, uv
     from rayflow.flow.parameters import JSONType, Parameter
     from rayflow.flow.parsers import conda_environment_yml_parser, pyproject_toml_parser, requirements_txt_parser, yaml_parser
     from rayflow.flow.secrets import secrets
@@ -153,6 +173,8 @@ __all__ = [
     "UserStepDecorator",
     "batch",
     "catch",
+    "conda",
+    "conda_base",
     "conda_environment_yml_parser",
     "config_expr",
     "current",
@@ -167,11 +189,15 @@ __all__ = [
     "kubernetes",
     "metadata",
     "namespace",
+    "package_modules",
+    "package_suffixes",
     "parallel",
     "parallel_imap_unordered",
     "parallel_map",
     "profile",
     "project",
+    "pypi",
+    "pypi_base",
     "pyproject_toml_parser",
     "requirements_txt_parser",
     "resources",
@@ -183,6 +209,8 @@ __all__ = [
     "trigger",
     "trigger_on_finish",
     "user_step_decorator",
+    "uv",
+    "uv_base",
     "yaml_parser",
 ]
 

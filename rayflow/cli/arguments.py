@@ -9,11 +9,8 @@ import re
 from collections.abc import Collection, Sequence
 
 _SCHEDULERS = ("argo-workflows", "airflow", "step-functions", "kuberay-cron", "cron")
-# fmt: off
-_WITH_FLOW = (
-    "run", "submit", "resume", "spin", "check", "show", "dump", "logs", "output-raw", "output-dot", "output-options", "help", *_SCHEDULERS,
-)
-# fmt: on
+_DATA = ("package", "output-raw", "output-dot", "output-options")
+_WITH_FLOW = ("run", "submit", "resume", "spin", "check", "show", "dump", "logs", "help", *_DATA, *_SCHEDULERS)
 _VALUED = ("--namespace", "--run-id", "--origin-run-id", "--artifacts-module", "--file", "--include", "--max-value-size", "--attempt", "-n")
 _MODULE_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
 

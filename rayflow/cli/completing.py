@@ -30,6 +30,8 @@ _MAX_NBYTES = 1 << 20
 _ARGUMENTS = {
     "run": ("files",),
     "check": ("files",),
+    "package": ("files",),
+    "code": ("runs",),
     "spin": ("files",),
     "doctor": ("files",),
     "resume": ("runs and files", "steps"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from rayflow.settings.table import EXECUTORS, MODES, TABLES
+from rayflow.settings.table import ENVIRONMENTS, EXECUTORS, MODES, TABLES
 
 ENV_PREFIX = "RAYFLOW"
 _ROOT_HELP = "Where runs are kept: a directory or any fsspec URL (s3://bucket/path). Default: the nearest .rayflow, here or above."
@@ -28,6 +28,22 @@ def json_option(help: str = _JSON_HELP) -> click.Option:  # noqa: A002 - click's
 
 def quiet_option(help: str) -> click.Option:  # noqa: A002 - click's word
     return click.Option(["--quiet/--not-quiet"], default=False, help=help)
+
+
+def package_options() -> list[click.Option]:
+    """What belongs to the code of a run."""
+    return [
+        click.Option(
+            ["--package-suffixes"],
+            metavar=".A,.B",
+            help="Keep files that end so with the code of the run too, such as .json,.yaml; .py always are.",
+        ),
+        click.Option(
+            ["--package-modules"],
+            metavar="A,B.C",
+            help="Keep modules of yours from outside the flow's directory with the code of the run too, named as for import.",
+        ),
+    ]
 
 
 def shared_options() -> list[click.Option]:
@@ -48,6 +64,12 @@ def shared_options() -> list[click.Option]:
         click.Option(
             ["--with"], multiple=True, metavar="DECORATOR", help="Add a decorator to all steps that have none of its name: retry:times=2."
         ),
+        click.Option(
+            ["--environment"],
+            type=click.Choice(ENVIRONMENTS),
+            help="Give steps that ask for packages (@pypi, @conda, @uv) a Python of their own; uv: all steps have those of the uv.lock "
+            "beside the flow, too. Default: local, this Python; of a resume that of the run that it continues.",
+        ),
         click.Option(["--branch"], metavar="NAME", help="The branch of the flow's @project. Default: one of your own."),
         click.Option(["--production"], is_flag=True, help="The production branch of the flow's @project."),
         click.Option(["--trigger"], multiple=True, metavar="FLOW/RUN", help="Play that the end of this run started the flow."),
@@ -60,6 +82,7 @@ def shared_options() -> list[click.Option]:
             callback=_is_in_effect,
             help="Of `rayflow COMMAND FLOW.py`: FLOW.py says `from metaflow import ...`, and gets rayflow.",
         ),
+        *package_options(),
         click.Option(
             ["--code"],
             metavar="DIGEST",

@@ -12,7 +12,7 @@ from rayflow.flow.differences import Difference, Kind, difference
 from rayflow.model.errors import UsageError, UserError
 from rayflow.runtime.compat import METAFLOW, exists, served
 
-_OPTION = re.compile(r"(?<![\w-])(--(?:datastore-root|datastore|metadata|environment|event-logger|monitor|package-suffixes))(?![\w-])")
+_OPTION = re.compile(r"(?<![\w-])(--(?:datastore-root|datastore|metadata|environment|event-logger|monitor))(?![\w-])")
 _VARIABLE = re.compile(r"\bMETAFLOW_\w+")
 _GUARDS = ("ImportError", "ModuleNotFoundError", "Exception")
 _OF_RUNNER = ("datastore", "metadata", "environment", "event_logger", "monitor")

@@ -46,6 +46,13 @@ class Surroundings:
         return os.path.abspath(self.stated[STATE_DIR] or os.path.join(own, "rayflow"))
 
     @property
+    def environments_dir(self) -> str:
+        """Where the Pythons of steps are kept."""
+        from rayflow.settings.here import environments_dir
+
+        return environments_dir(self.stated)
+
+    @property
     def user(self) -> str:
         """Who runs this, as recorded with the run."""
         from rayflow.settings.here import identity
@@ -70,6 +77,7 @@ class Surroundings:
 
     def settings(self, options: Mapping[str, Any]) -> Settings:
         """The options of `run` or `resume`, by their names, as what the runtime takes."""
+        from rayflow.package.gathering import modules_of, suffixes_of
         from rayflow.runtime.compat import active
         from rayflow.runtime.launch import Settings
 
@@ -96,7 +104,11 @@ class Surroundings:
             branch=options.get("branch"),
             is_production=bool(options.get("production")),
             triggers=tuple(options.get("trigger") or ()),
+            environment=options.get("environment"),
+            environments_dir=self.environments_dir,
             compat=active(),
             decospecs=tuple(dict.fromkeys([*options.get("with", ()), *self.default_decospecs])),
             code=options.get("code"),
+            package_suffixes=suffixes_of(options.get("package_suffixes") or ""),
+            package_modules=modules_of(options.get("package_modules") or ""),
         )

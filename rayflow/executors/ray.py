@@ -28,6 +28,7 @@ from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.executors.ray_cluster import Cluster, cluster_now
 from rayflow.executors.ray_faults import failure_of, peak_in
 from rayflow.executors.ray_gangs import PlacedGangs
+from rayflow.executors.ray_options import options_of
 from rayflow.executors.room import Room
 from rayflow.executors.watch import Watch
 from rayflow.model.errors import ClusterFault
@@ -48,7 +49,6 @@ _LOOK_AT_NODES_S = 2.0
 """How often the nodes of a cluster that others run are looked at: they come and go."""
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
-_ISOLATED = "RAYFLOW_ISOLATED"
 
 
 @dataclass(eq=False)
@@ -204,21 +204,7 @@ class RayExecutor:
             self._begin(work, where)
 
     def _begin(self, work: Work, where: Any = None) -> None:
-        needs = work.resources
-        options: dict[str, Any] = {"num_cpus": needs.cpus, "name": work.name, "max_retries": 0, "num_returns": "streaming"}
-        if needs.gpus:
-            options["num_gpus"] = needs.gpus
-        if needs.memory_nbytes:
-            options["memory"] = needs.memory_nbytes
-        if needs.custom:
-            options["resources"] = dict(needs.custom)
-        if where is not None:
-            options["scheduling_strategy"] = where
-        environment = dict(work.environment)
-        if work.is_isolated:
-            environment[_ISOLATED] = "1"  # workers of another environment are others, and after one call they end
-        if environment:
-            options["runtime_env"] = {"env_vars": environment}
+        options = options_of(work, where, is_elsewhere=self.address is not None)
         function = self._perform_once if work.is_isolated else self._perform
         key = self._cancel_key(work.batch.id)
         work = replace(work, lend_nbytes=self._cluster.lend_nbytes, spans_hosts=self._cluster.spans_hosts)

@@ -42,18 +42,18 @@ class Behaviour:
     here: str
 
 
-_OWN_ENVIRONMENT = "Tasks run with the packages of the Python that starts the run; no environment is made for a step."
-_INSTALL = "Remove it, and install the packages there (a virtual environment, or the cluster's image)."
+_OWN_ENVIRONMENT = "Without --environment it says nothing, and a warning tells so; Metaflow refuses the flow then."
+_INSTALL = "Nothing: say --environment pypi where the step is to have its packages."
 _SENSOR = "The file for Airflow has one task, which starts the whole run: no sensor waits before it."
 _BY_ARGO = "Use @trigger and `argo-workflows create`, or have the DAG before start this one."
 _HOOKS = "The hooks of Metaflow's own decorators do not exist here."
 _ROOT = "Data, records and logs of a run are under one root."
 
 DIFFERENCES: tuple[Difference, ...] = (
-    Difference("conda", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
-    Difference("conda_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
-    Difference("pypi", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
-    Difference("pypi_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
+    Difference("conda", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
+    Difference("conda_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
+    Difference("pypi", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
+    Difference("pypi_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
     Difference(
         "batch",
         Kind.DECORATOR,
@@ -143,10 +143,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("--datastore", Kind.OPTION, _ROOT, "Say --root URL: a directory, or s3://bucket/path."),
     Difference("--datastore-root", Kind.OPTION, _ROOT, "Say --root URL: a directory, or s3://bucket/path."),
     Difference("--metadata", Kind.OPTION, _ROOT, "Leave it out; --root URL says where a run is."),
-    Difference("--environment", Kind.OPTION, _OWN_ENVIRONMENT, "Leave it out."),
     Difference("--event-logger", Kind.OPTION, "There is none.", "Leave it out; --json writes events for programs."),
     Difference("--monitor", Kind.OPTION, "There is none.", "Leave it out; --json writes events for programs."),
-    Difference("--package-suffixes", Kind.OPTION, "The code package holds Python files.", "Leave it out; read other files as IncludeFile."),
     Difference(
         "METAFLOW_",
         Kind.VARIABLE,
@@ -191,6 +189,19 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         "a new one per task",
         "reused, so that module state is shared by the tasks that run there; `@isolated` gives a new one",
     ),
+    Behaviour(
+        "Environments",
+        "`--environment pypi` and steps that ask for no packages",
+        "have an empty environment",
+        "have the packages of the Python that starts the run",
+    ),
+    Behaviour(
+        "Environments",
+        "`--environment uv`",
+        "is for remote steps; `uv run` makes the environment here",
+        "gives each step a Python with the packages of the `uv.lock` beside the flow, here too; `@uv(packages=...)` replaces or adds some",
+    ),
+    Behaviour("Environments", "`resume` without `--environment`", "has none", "has that of the run that it continues, and its locks"),
     Behaviour(
         "Runs",
         "a run that failed",

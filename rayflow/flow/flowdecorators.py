@@ -1,4 +1,5 @@
-"""Decorators of whole flows: `@project`, `@schedule`, `@trigger`, `@trigger_on_finish`, `@exit_hook`. Data, as those of steps are."""
+"""Decorators of whole flows: `@project`, `@schedule`, `@trigger`, `@exit_hook`, `@package_suffixes`, `@pypi_base` and the like. Data, as
+those of steps are."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from typing import Any
 
 from rayflow.flow.decorators import refuse_unknown
 from rayflow.flow.deferred import evaluated, has_deferred
+from rayflow.flow.packages import DEFAULTS, check_base
 from rayflow.model.errors import UserError
+from rayflow.model.spec import Maker
 
 _DECORATORS = "_rayflow_decorators"
 _MAX_NAME = 128
@@ -28,12 +31,14 @@ class FlowDecorator:
 
 @dataclass(frozen=True, eq=False)
 class FlowDecoratorKind:
-    """`@name(key=value)` above a flow class. `check` gets the attributes once their expressions have values, and raises a `UserError`."""
+    """`@name(key=value)` above a flow class. `check` gets the attributes once their expressions have values, and raises a `UserError`.
+    `positional` is the attribute that may be given without its name."""
 
     name: str
     defaults: Mapping[str, Any]
     check: Callable[[Mapping[str, Any]], None] = lambda attributes: None
     is_repeatable: bool = False
+    positional: str = ""
 
     def decorator(self, attributes: Mapping[str, Any], inserted_by: str | None = None) -> FlowDecorator:
         """The decorator with these attributes; `InvalidDecoratorAttribute` for one that it does not know."""
@@ -41,7 +46,9 @@ class FlowDecoratorKind:
         return FlowDecorator(self.name, {**self.defaults, **attributes}, frozenset(attributes), inserted_by)
 
     def __call__(self, flow_class: Any = None, /, **attributes: Any) -> Any:
-        if flow_class is not None:
+        if self.positional and flow_class is not None and not isinstance(flow_class, type):
+            attributes = {self.positional: flow_class, **attributes}
+        elif flow_class is not None:
             return self._apply(flow_class, self.decorator({}))
         decorator = self.decorator(attributes)
         return partial(self._apply, decorator=decorator)
@@ -203,6 +210,27 @@ def _check_hook(attributes: Mapping[str, Any]) -> None:
             raise UserError(f"@exit_hook: {hook!r} is neither a function nor the name of one.")
 
 
+# -- what belongs to a flow --------------------------------------------------------------------------------------------
+
+
+def _check_suffixes(attributes: Mapping[str, Any]) -> None:
+    for suffix in _texts("package_suffixes", attributes["suffixes"]):
+        if any(letter in suffix for letter in "*?/\\"):
+            raise UserError(f"@package_suffixes: {suffix!r} is no suffix. Give how the names of files end, such as ['.json', '.yaml'].")
+
+
+def _check_modules(attributes: Mapping[str, Any]) -> None:
+    for module in _texts("package_modules", attributes["modules"]):
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise UserError(f"@package_modules: {module!r} is no name of a module. Give what stands after `import`, such as ['common'].")
+
+
+def _texts(decorator: str, given: Any) -> list[str]:
+    if not isinstance(given, (list, tuple)) or not given or not all(isinstance(each, str) and each for each in given):
+        raise UserError(f"@{decorator} needs a list of texts, and has {given!r}.")
+    return list(given)
+
+
 # fmt: off
 project = FlowDecoratorKind("project", {"name": None, "branch": None, "production": False}, _check_project)
 """The flow belongs to project `name`; each run to a branch of it: see `Project`."""
@@ -218,6 +246,35 @@ trigger_on_finish = FlowDecoratorKind("trigger_on_finish", {"flow": None, "flows
 
 exit_hook = FlowDecoratorKind("exit_hook", {"on_success": [], "on_error": [], "options": {}}, _check_hook, is_repeatable=True)
 """Functions, or their names, that are called once a run is over, in a process of their own; one that has an argument `run` gets the Run."""
+
+package_suffixes = FlowDecoratorKind("package_suffixes", {"suffixes": []}, _check_suffixes, positional="suffixes")
+"""Files beside the flow whose names end so are kept with its code, as by `--package-suffixes`."""
+
+package_modules = FlowDecoratorKind("package_modules", {"modules": []}, _check_modules, positional="modules")
+"""Modules from outside the flow's directory are kept with its code, as by `--package-modules`."""
+
+pypi_base = FlowDecoratorKind("pypi_base", DEFAULTS[Maker.PYPI], partial(check_base, Maker.PYPI))
+"""What `@pypi` of the steps begins with, and what steps without a decorator of that kind have."""
+
+conda_base = FlowDecoratorKind("conda_base", DEFAULTS[Maker.CONDA], partial(check_base, Maker.CONDA))
+"""The same of `@conda`."""
+
+uv_base = FlowDecoratorKind("uv_base", DEFAULTS[Maker.UV], partial(check_base, Maker.UV))
+"""The same of `@uv`."""
 # fmt: on
 
-_kinds = {kind.name: kind for kind in (project, schedule, trigger, trigger_on_finish, exit_hook)}
+_kinds = {
+    kind.name: kind
+    for kind in (
+        project,
+        schedule,
+        trigger,
+        trigger_on_finish,
+        exit_hook,
+        package_suffixes,
+        package_modules,
+        pypi_base,
+        conda_base,
+        uv_base,
+    )
+}

@@ -103,6 +103,15 @@ class FlowLayout:
         """Create-only; change `number` of what a scheduler starts under a name. The last one holds."""
         return f"{self.deployed}/{safe_name('Scheduler', scheduler)}/{safe_name('Deployment', name)}/{number:06d}.json"
 
+    @property
+    def environments(self) -> str:
+        """Directory of the locks of environments."""
+        return f"{self.flow}/environments"
+
+    def environment(self, digest: str) -> str:
+        """What an environment is made of, down to the last package: a requirements file."""
+        return f"{self.flow}/environments/{safe_name('Environment digest', digest)}.txt"
+
     def run(self, run_id: str) -> RunLayout:
         return RunLayout(self.flow, run_id)
 

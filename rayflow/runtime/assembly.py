@@ -19,6 +19,7 @@ from rayflow.executors.ray import RayExecutor
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UsageError
 from rayflow.model.ports import Store
+from rayflow.package.gathering import PackedFiles
 from rayflow.runtime.cells import cells_of
 from rayflow.runtime.crew import ENTRY, Crew, cpu_count, gains_from_cluster, needs_cluster
 from rayflow.runtime.loading import file_digest, module_name_of, register_inline
@@ -47,13 +48,19 @@ class Parts:
 
 @contextlib.contextmanager
 def assemble(
-    definition: FlowDefinition, settings: Settings, store: Store, record: RunRecord, reporter: Reporter, view: RunView
+    definition: FlowDefinition,
+    settings: Settings,
+    store: Store,
+    record: RunRecord,
+    reporter: Reporter,
+    view: RunView,
+    files: PackedFiles | None,
 ) -> Generator[Parts]:
-    """The parts of a run; every process that they start has ended when the block is left."""
+    """The parts of a run whose code package was made of `files`; every process that they start has ended when the block is left."""
     is_inline = settings.executor == "inline"
     if store.url.startswith("memory://") and not is_inline:
         raise UsageError("A memory:// root lives in one process: use it with --executor inline, or give a directory as --root.")
-    source = source_of(definition, record.code, record.facts.get("compat"))
+    source = source_of(definition, record.code, record.facts.get("compat"), files)
     if is_inline:
         register_inline(source, definition.flow_class)
     calls_ray = _calls_ray_itself(settings)  # asked before our own executor imports it
@@ -156,11 +163,12 @@ def _crew(
         inline=inline,
         spare=spare,
         is_strict=settings.is_strict,
+        patience_s=settings.patience_s,
         warn=lambda text: reporter.tell(Warned(text)),
     )
 
 
-def source_of(definition: FlowDefinition, code: str | None, compat: str | None = None) -> FlowSource:
+def source_of(definition: FlowDefinition, code: str | None, compat: str | None = None, files: PackedFiles | None = None) -> FlowSource:
     """Where workers find the flow class, and in which mode they load it."""
     flow_class = definition.flow_class
     path, name = definition.script_path, flow_class.__qualname__
@@ -173,7 +181,7 @@ def source_of(definition: FlowDefinition, code: str | None, compat: str | None =
     module = flow_class.__module__
     if module == "__main__":
         module = module_name_of(path)
-    return FlowSource(name, module, path, file_digest(path), search, code, compat=compat)
+    return FlowSource(name, module, path, file_digest(path), search, code, files, compat=compat)
 
 
 def _own_sys_path() -> tuple[str, ...]:

@@ -62,10 +62,12 @@ class Crew:
         inline: InlineExecutor | None = None,
         spare: RayExecutor | None = None,
         is_strict: bool = False,
+        patience_s: float = 0.0,
         warn: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ray` is starting or started; `spare` is not, and becomes `ray` when a fan-out turns out long."""
+        """`ray` is starting or started; `spare` is not, and becomes `ray` when a fan-out turns out long. `patience_s`: for so long after
+        it was joined a cluster may lack what a step needs, since its nodes are still to come."""
         self._graph = graph
         self._spare = spare
         self._clock = clock
@@ -75,6 +77,8 @@ class Crew:
         self._ray = ray
         self._inline = inline
         self._is_strict = is_strict
+        self._patience_s = patience_s
+        self._joined_at: float | None = None
         self._warn = warn
         self._where: dict[int, Executor] = {}
         self._needs: dict[str, Resources] = {step: spec.resources for step, spec in specs.items()}
@@ -114,6 +118,8 @@ class Crew:
         if ray is None or not ray.is_ready or ray.room is self._room:
             return None
         if self._room is None:
+            if self._is_patient and self._is_lacking(ray):
+                return None
             self._settle_needs(ray)
         self._room = ray.room
         slots = {step: ray.slots(needs) for step, needs in self._needs.items()}
@@ -139,6 +145,26 @@ class Crew:
     def _is_early(self, step: str) -> bool:
         """Whether tasks of the step may run in child processes while Ray starts."""
         return self._specs[step].resources.is_default
+
+    def _is_lacking(self, ray: RayExecutor) -> bool:
+        """Whether there is a step that no node could perform, as far as is known now. It is spoken of when that lasts."""
+        step = next((step for step, needs in self._needs.items() if ray.room.most(needs) <= 0), None)
+        if step is not None and self._joined_s >= ROOM_S:
+            text = f"No node of the cluster has what step '{step}' needs, {_spelled(self._needs[step])}, yet"
+            self._warn_once(f"{text}: one is waited for, {self._patience_s:.0f} s at most.")
+        return step is not None
+
+    @property
+    def _joined_s(self) -> float:
+        """For how long the cluster is there."""
+        if self._joined_at is None:
+            self._joined_at = self._clock()
+        return self._clock() - self._joined_at
+
+    @property
+    def _is_patient(self) -> bool:
+        """Whether what the cluster lacks may still come."""
+        return self._joined_s < self._patience_s
 
     def _settle_needs(self, ray: RayExecutor) -> None:
         """Checks each step's needs against the cluster. On one that the run itself started, a need beyond the machine is cut."""
@@ -177,7 +203,7 @@ class Crew:
         if ray is None or executor is not ray:
             return needs
         self._gang = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each."
-        if ray.room.most(needs) >= size:
+        if ray.room.most(needs) >= size or self._is_patient:
             return needs
         cut = cut_to(ray.room.largest(), needs, size)
         text = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each, and the cluster has {_spelled(cut)} for each"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rayflow.catalog.index import note_end
 from rayflow.catalog.ownership import Heart
@@ -19,13 +20,14 @@ from rayflow.flow.definition import FlowDefinition
 from rayflow.model.commands import Finish
 from rayflow.model.errors import RayflowException, RunFenced, StoreFault, UserError
 from rayflow.model.indexes import TaskKey
-from rayflow.model.ports import Store
+from rayflow.model.ports import Interpreter, Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.assembly import assemble
 from rayflow.runtime.conductor import Conductor
 from rayflow.runtime.continuing import refuse_continued
 from rayflow.runtime.hooks import call_exit_hooks
 from rayflow.runtime.notices import Reporter, RunEnded, RunStarted, TaskLabel
+from rayflow.runtime.packaging import Code
 from rayflow.runtime.repairs import Repairs
 from rayflow.runtime.settings import RunResult, Settings
 
@@ -42,7 +44,8 @@ class Spun:
 @dataclass(frozen=True)
 class Plan:
     """A run that is about to be driven: its record, what may be taken over from its origin, what is damaged there, and what is to run
-    again all the same. `is_taken_over`: another process wrote it, or claimed its id; `is_reattached`: and drove it."""
+    again all the same. `is_taken_over`: another process wrote it, or claimed its id; `is_reattached`: and drove it. `code` is the code that
+    its tasks run, `interpreters` the Pythons of the steps that have one of their own."""
 
     record: RunRecord
     reusable: tuple[Segment, ...] = ()
@@ -51,6 +54,8 @@ class Plan:
     is_taken_over: bool = False
     is_reattached: bool = False
     spun: Spun | None = None
+    code: Code = field(default_factory=Code)
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict[str, Interpreter])
 
 
 def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
@@ -75,7 +80,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
     try:
         reporter.tell(RunStarted(record, store.url, record.origin, plan.is_reattached))
         write_marker_files(settings, record, store.url)
-        with assemble(definition, settings, store, record, reporter, view) as parts:
+        with assemble(definition, settings, store, record, reporter, view, plan.code.files) as parts:
             conductor = Conductor(
                 scheduler=_scheduler(definition, settings, plan, view),
                 crew=parts.crew,
@@ -86,6 +91,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
                 narrator=parts.narrator,
                 epoch=tenure.epoch,
                 specs=dict(definition.specs),
+                interpreters=plan.interpreters,
                 repairs=Repairs(store, record.flow, record.run_id, plan.lost),
                 is_fenced=lambda: heart.is_fenced,
             )

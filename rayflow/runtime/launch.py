@@ -43,8 +43,9 @@ from rayflow.runtime.continuing import (
     reusable_of,
 )
 from rayflow.runtime.driving import Plan, drive
+from rayflow.runtime.environments import Prepared, prepare, record_with
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
-from rayflow.runtime.package import build_package, store_package, stored_package
+from rayflow.runtime.packaging import Code, code_of
 from rayflow.runtime.settings import RunResult, Settings
 from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
@@ -56,8 +57,15 @@ class Recorded:
 
     store: Store
     record: RunRecord
+    code: Code
+    prepared: Prepared
     is_new: bool
     origin: OpenedRun | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The run as a new one, that takes nothing over."""
+        return Plan(self.record, code=self.code, interpreters=self.prepared.interpreters)
 
 
 def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Settings, reporter: Reporter | None = None) -> RunResult:
@@ -68,8 +76,8 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     reporter = reporter or Silent()
     recorded = record_run(definition, given, settings, reporter)
     if not recorded.is_new:
-        return drive_recorded(definition, settings, reporter, recorded.store, recorded.record)
-    return drive(definition, settings, reporter, recorded.store, Plan(recorded.record))
+        return drive_recorded(definition, settings, reporter, recorded.store, recorded.record, recorded.code)
+    return drive(recorded.prepared.definition, settings, reporter, recorded.store, recorded.plan)
 
 
 def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: Settings, reporter: Reporter) -> Recorded:
@@ -82,7 +90,9 @@ def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: S
     for value in values.values():
         if isinstance(value, IncludedFile):
             reporter.tell(Included(value.path, value.nbytes))
-    record = new_record(definition, settings, store)
+    prepared = prepare(definition, settings, store, reporter)
+    code = code_of(definition, settings, store, reporter)
+    record = record_with(new_record(definition, settings, code, store), prepared)
     blobs = Blobs(store, definition.name, record.run_id)
     record = replace(record, parameters=_stored(blobs, values), constants=_stored(blobs, definition.constants))
     try:
@@ -90,9 +100,9 @@ def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: S
     except StoreExists:
         known = read_run(store, definition.name, record.run_id)
         _refuse_other(known, record)
-        return Recorded(store, known, is_new=False)
+        return Recorded(store, known, code, prepared, is_new=False)
     note_start(store, record)
-    return Recorded(store, record, is_new=True)
+    return Recorded(store, record, code, prepared, is_new=True)
 
 
 def resume_flow(
@@ -115,8 +125,9 @@ def resume_flow(
     recorded = record_resume(definition, settings, reporter, origin_run_id=origin_run_id, step=step, is_fork=is_fork)
     store, record = recorded.store, recorded.record
     if not recorded.is_new or recorded.origin is None:
-        return drive_recorded(definition, settings, reporter, store, record)
-    return drive(definition, settings, reporter, store, _continuing(Plan(record), recorded.origin, reporter, verifies=verifies))
+        return drive_recorded(definition, settings, reporter, store, record, recorded.code)
+    plan = _continuing(recorded.plan, recorded.origin, reporter, verifies=verifies)
+    return drive(recorded.prepared.definition, settings, reporter, store, plan)
 
 
 def record_resume(
@@ -132,21 +143,26 @@ def record_resume(
     store = open_root(settings.root, create=False)
     _warn_of_races(store, reporter)
     given = read_run(store, definition.name, safe_run_id(origin_run_id)) if origin_run_id else None
-    draft = new_record(definition, settings, store)
+    code = code_of(definition, settings, store, reporter)
+    draft = new_record(definition, settings, code, store)
     first = given or newest_run(store, definition.name, settings.user, reporter, branch_of(draft))
+    prepared = prepare(definition, settings, store, reporter, first)
     origin, run_id = claimed_origin(store, first, draft.run_id, reporter, is_free=is_fork or step is not None)
     _warn_of_changed_code(draft, origin.record, reporter)
-    record = continuation(definition, settings, store, replace(draft, run_id=run_id), origin.record, step)
+    if origin.record.run_id != first.run_id:
+        prepared = prepare(definition, settings, store, reporter, origin.record)
+    draft = record_with(replace(draft, run_id=run_id), prepared)
+    record = continuation(definition, settings, store, draft, origin.record, step)
     try:
         record = claim_run(store, record, is_id_given=True)
     except StoreExists:
         known = read_run(store, definition.name, run_id)
         if run_id != settings.run_id or known.origin != record.origin or known.resumed_step != step:
             raise in_progress(store, known) from None
-        return Recorded(store, known, is_new=False)
+        return Recorded(store, known, code, prepared, is_new=False)
     refuse_removed(store, record, origin.record)
     note_start(store, record)
-    return Recorded(store, record, is_new=True, origin=origin)
+    return Recorded(store, record, code, prepared, is_new=True, origin=origin)
 
 
 def _continuing(plan: Plan, origin: OpenedRun, reporter: Reporter, *, verifies: bool) -> Plan:
@@ -173,7 +189,9 @@ def _bytes_of(artifacts: Mapping[str, Artifact]) -> dict[str, tuple[bytes | None
     return {name: (artifact.inline, artifact.digest) for name, artifact in artifacts.items()}
 
 
-def drive_recorded(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, record: RunRecord) -> RunResult:
+def drive_recorded(
+    definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, record: RunRecord, code: Code
+) -> RunResult:
     """Goes on with a run that is recorded, and has no driver: none yet, or none any more. Nothing happens where it succeeded.
     RunOwnedElsewhere when somebody drives it, or continues it."""
     opened = open_run(store, record.flow, record.run_id)
@@ -185,10 +203,11 @@ def drive_recorded(definition: FlowDefinition, settings: Settings, reporter: Rep
     if opened.ending is None:
         refuse_alive(store, record, reporter)
     refuse_continued(store, record)
-    plan = Plan(record, is_taken_over=True, is_reattached=had_driver)
+    prepared = prepare(definition, settings, store, reporter, record)
+    plan = Plan(record, is_taken_over=True, is_reattached=had_driver, code=code, interpreters=prepared.interpreters)
     if record.origin is not None:
         plan = _continuing(plan, open_run(store, record.flow, record.origin), reporter, verifies=False)
-    return drive(definition, settings, reporter, store, plan)
+    return drive(prepared.definition, settings, reporter, store, plan)
 
 
 # -- the record of a run -----------------------------------------------------------------------------------------------
@@ -198,21 +217,11 @@ def _stored(blobs: Blobs, values: Mapping[str, Any]) -> dict[str, Artifact]:
     return {name: blobs.put(name, value.content if isinstance(value, IncludedFile) else value) for name, value in values.items()}
 
 
-def _code_of(definition: FlowDefinition, settings: Settings, store: Store) -> str | None:
-    """The digest of the run's code package, which is under the root then; None for a flow without a file."""
-    if settings.code is not None:
-        return stored_package(store, definition.name, settings.code)
-    if definition.script_path and os.path.isfile(definition.script_path):
-        return store_package(store, definition.name, build_package(definition.script_path))
-    return None
-
-
-def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> RunRecord:
-    """What is known of a run before its parameters are. Its code package is stored."""
+def new_record(definition: FlowDefinition, settings: Settings, code: Code, store: Store) -> RunRecord:
+    """What is known of a run before its parameters are."""
     from rayflow import __version__
 
     now_us = time.time_ns() // 1000
-    code = _code_of(definition, settings, store)
     project = project_of(definition.decorators, settings.user, settings.branch, settings.is_production)
     facts = {
         "current": project.facts(definition.name) if project else {},
@@ -224,6 +233,7 @@ def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> 
         "host": platform.node(),
         "argv": sys.argv,
         "executor": settings.executor,
+        **({"package": code.asked} if code.asked else {}),
         **({"compat": settings.compat} if settings.compat else {}),
         **({"submitted_to": dict(settings.platform), "launch": launch_facts(settings)} if settings.platform else {}),
     }
@@ -242,7 +252,7 @@ def new_record(definition: FlowDefinition, settings: Settings, store: Store) -> 
             *(project.tags if project else ()),
         ),
         graph_info=graph_info(definition),
-        code=code,
+        code=code.digest,
         script=os.path.basename(definition.script_path),
         facts=facts,
         decospecs=settings.decospecs,

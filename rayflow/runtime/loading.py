@@ -47,7 +47,7 @@ def _import(source: FlowSource, fetch_package: Callable[[str], str]) -> type[Flo
         put_back(flow_class, source.cells)
         return flow_class
     path, search = source.path, source.sys_path
-    if file_digest(path) != source.digest and source.code is not None:
+    if source.code is not None and not _is_as_packed(source):
         directory = fetch_package(source.code)
         path = f"{directory}/{path.rpartition('/')[2]}"
         search = (directory, *search)
@@ -60,6 +60,10 @@ def _import(source: FlowSource, fetch_package: Callable[[str], str]) -> type[Flo
     except AttributeError:
         raise UserError(f"{path} has no flow class {source.class_name!r} any more. It must be defined at the top of the module.") from None
     return found
+
+
+def _is_as_packed(source: FlowSource) -> bool:
+    return file_digest(source.path) == source.digest and (source.files is None or source.files.are_unchanged)
 
 
 def import_file(path: str, name: str) -> ModuleType:

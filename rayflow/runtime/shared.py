@@ -9,6 +9,7 @@ from rayflow.catalog.run import RunRecord
 from rayflow.catalog.scope import Scope
 from rayflow.model.records import Segment
 from rayflow.model.spec import StepSpec
+from rayflow.package.gathering import PackedFiles
 from rayflow.runtime.cells import Cell
 
 
@@ -16,9 +17,9 @@ from rayflow.runtime.cells import Cell
 class FlowSource:
     """Where a worker finds the flow class: `class_name` in the file `path`, imported as module `module` with `sys_path` in front.
 
-    A worker on another machine, or one that finds the file changed (`digest`, hex BLAKE3), takes the code package `code` instead. A class
-    without a file (a notebook's) travels as `pickled`, and `cells` say where its code was written. `compat` is the mode of
-    `rayflow.runtime.compat` that it is loaded in.
+    A worker on another machine, or one that finds the file changed (`digest`, hex BLAKE3) or another of the `files` of the code package,
+    takes that package (`code`) instead: all workers of a run have the same code. A class without a file (a notebook's) travels as
+    `pickled`, and `cells` say where its code was written. `compat` is the mode of `rayflow.runtime.compat` that it is loaded in.
     """
 
     class_name: str
@@ -27,6 +28,7 @@ class FlowSource:
     digest: str = ""
     sys_path: tuple[str, ...] = ()
     code: str | None = None
+    files: PackedFiles | None = None
     pickled: bytes | None = None
     cells: tuple[Cell, ...] = ()
     compat: str | None = None

@@ -10,6 +10,7 @@ from rayflow.settings.kinds import FLAG, Kind, amount, choice, entries, place, t
 PREFIX = "RAYFLOW_"
 EXECUTORS = ("auto", "ray", "process", "inline")
 TABLES = ("arrow", "parquet")
+ENVIRONMENTS = ("local", "pypi", "conda", "uv")
 MODES = ("metaflow",)
 """What `--compat` knows."""
 
@@ -79,6 +80,20 @@ DEFAULT_DECOSPECS = Setting(
     "none",
     "Decorators for all steps, after those of --with.",
 )
+DEFAULT_PACKAGE_SUFFIXES = Setting(
+    "DEFAULT_PACKAGE_SUFFIXES",
+    text("how names of files end, with commas between, such as .json,.yaml"),
+    ".py alone",
+    "Files that are kept with the code of runs, as --package-suffixes.",
+    option="package_suffixes",
+)
+DEFAULT_PACKAGE_MODULES = Setting(
+    "DEFAULT_PACKAGE_MODULES",
+    text("names of modules with commas between, such as common,company.tools"),
+    "none",
+    "Modules from elsewhere that are kept with the code of runs, as --package-modules.",
+    option="package_modules",
+)
 DEFAULT_SECRETS_BACKEND_TYPE = Setting(
     "DEFAULT_SECRETS_BACKEND_TYPE", text("a type such as aws-secrets-manager"), "none", "The type of @secrets that name none."
 )
@@ -105,6 +120,12 @@ ENABLED_ARTIFACT_SERIALIZER = Setting(
     "all of them",
     "Serializers that are left out: each by its TYPE after a '-'.",
 )
+ENVIRONMENT = Setting(
+    "ENVIRONMENT", choice(ENVIRONMENTS), "local", "Whether steps have Pythons of their own, as --environment.", option="environment"
+)
+ENVIRONMENTS_DIR = Setting(
+    "ENVIRONMENTS_DIR", place("a directory"), "~/.cache/rayflow/environments", "Where the Pythons of steps are kept on this machine."
+)
 STATE_DIR = Setting("STATE_DIR", place("a directory"), "~/.local/state/rayflow", "Where the cluster of `rayflow up` is noted.")
 HOME = Setting("HOME", place("a directory"), "~/.rayflow", "Where the files of the profiles are.", is_variable_only=True)
 PROFILE = Setting("PROFILE", text("a name"), "none", "Which file there: config_<PROFILE>.json.", is_variable_only=True)
@@ -124,6 +145,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     VERBOSE,
     COMPAT,
     DEFAULT_DECOSPECS,
+    DEFAULT_PACKAGE_SUFFIXES,
+    DEFAULT_PACKAGE_MODULES,
     DEFAULT_SECRETS_BACKEND_TYPE,
     FLOW_CONFIG,
     FLOW_CONFIG_VALUE,
@@ -132,6 +155,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     CACHE_GB,
     DATATOOLS_S3ROOT,
     ENABLED_ARTIFACT_SERIALIZER,
+    ENVIRONMENT,
+    ENVIRONMENTS_DIR,
     STATE_DIR,
     HOME,
     PROFILE,

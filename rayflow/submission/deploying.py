@@ -20,7 +20,11 @@ from rayflow.flow.resolve import check_names, resolve
 from rayflow.model.errors import UserError
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
+from rayflow.runtime.environments import prepare as prepare_environments
+from rayflow.runtime.environments import record_with
 from rayflow.runtime.launch import launch_facts, new_record
+from rayflow.runtime.notices import Reporter
+from rayflow.runtime.packaging import code_of
 from rayflow.runtime.settings import Settings
 from rayflow.store.codecs import encode
 from rayflow.submission.occasions import events_of, schedule_of
@@ -41,14 +45,18 @@ class Order:
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def prepare(definition: FlowDefinition, order: Order, store: Store) -> Deployment:
-    """The deployment; the flow's code is stored. UserError for what a deployment cannot carry."""
+def prepare(definition: FlowDefinition, order: Order, store: Store, reporter: Reporter) -> Deployment:
+    """The deployment; the flow's code is stored, and the environments of its steps are locked. UserError for what a deployment cannot
+    carry."""
     lint.check(definition.graph)
     check_names(definition)
     settings = order.settings
     if settings.triggers:
         raise UserError("--trigger plays what started one run: a deployment is started by its scheduler. Leave it out.")
-    draft = new_record(definition, replace(settings, run_id=None), store)
+    settings = replace(settings, run_id=None)
+    environments = prepare_environments(definition, settings, store, reporter)
+    code = code_of(definition, settings, store, reporter)
+    draft = record_with(new_record(definition, settings, code, store), environments)
     if draft.code is None:
         raise UserError(
             f"Flow {definition.name} has no file, so that no driver elsewhere could load it. Put it into a file, and deploy that."

@@ -12,15 +12,16 @@ from rayflow.model.ports import Store
 from rayflow.runtime.continuing import constants_in
 from rayflow.runtime.launch import drive_recorded, launched_as
 from rayflow.runtime.notices import Reporter
+from rayflow.runtime.packaging import Code
 from rayflow.runtime.settings import RunResult, Settings
-from rayflow.submission.placing import placed
+from rayflow.submission.placing import patient, placed
 
 
 def drive_submitted(flow_class: type[FlowSpec], record: RunRecord, settings: Settings, store: Store, reporter: Reporter) -> RunResult:
     """Performs the run, with the decorators, the configs and the limits that it was started with, its tasks where they are to be. Where it
     is done, nothing happens; RunOwnedElsewhere where somebody drives it."""
     definition = placed(definition_of(flow_class, record, store), settings.environ)
-    return drive_recorded(definition, launched_as(settings, record), reporter, store, record)
+    return drive_recorded(definition, launched_as(patient(settings), record), reporter, store, record, Code(record.code))
 
 
 def definition_of(flow_class: type[FlowSpec], record: RunRecord, store: Store) -> FlowDefinition:

@@ -1,5 +1,8 @@
-"""Which nodes a step's tasks come onto, where a place has nodes of several kinds that needs alone do not tell apart: other images, other
-machines. The place gives the nodes of a kind a resource of their own, and tells the driver which of them each step asks for."""
+"""What a place tells the driver of its nodes, by variables.
+
+Which of them a step's tasks come onto, where there are several kinds that needs alone do not tell apart (other images, other machines): the
+place gives the nodes of a kind a resource of their own, and tells which of these each step asks for. And how long nodes may take to come.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from dataclasses import replace
 
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UserError
+from rayflow.runtime.settings import Settings
 
 PLACEMENTS = "RAYFLOW_PLACEMENTS"
 """The variable of the driver's environment that tells it: JSON, by step what is asked for beside the step's own needs."""
+PATIENCE = "RAYFLOW_NODES_WITHIN_S"
+"""The variable that tells for how many seconds nodes may be missing which the place is still starting."""
 
 
 def placed(definition: FlowDefinition, environ: Mapping[str, str]) -> FlowDefinition:
@@ -28,3 +34,9 @@ def placed(definition: FlowDefinition, environ: Mapping[str, str]) -> FlowDefini
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{PLACEMENTS} is {text!r}, which tells no resources by step. It is written by what submits a run.") from error
     return replace(definition, specs=specs)
+
+
+def patient(settings: Settings) -> Settings:
+    """The settings with the patience that the environment tells."""
+    text = settings.environ.get(PATIENCE, "")
+    return replace(settings, patience_s=float(text)) if text.isdecimal() else settings

@@ -15,6 +15,7 @@ from rayflow.flow.definition import FlowDefinition
 from rayflow.flow.flowdecorators import project_of
 from rayflow.model.errors import RayflowNotFound
 from rayflow.model.ports import Store
+from rayflow.runtime.notices import Reporter
 from rayflow.runtime.settings import Settings
 from rayflow.store import open_root
 from rayflow.submission.deploying import Order, deployment_name, prepare
@@ -31,6 +32,7 @@ class Publication:
     scheduler: str
     export: Callable[[Shipment], Export]
     apply: Callable[[Export], Mapping[str, Any]]
+    reporter: Reporter
     name: str | None = None
     token: str | None = None
     retries: int = 0
@@ -53,7 +55,7 @@ def publish(publication: Publication) -> Published:
     name = publication.name or own_name(definition, settings)
     known = deployed_as(store, definition.name, publication.scheduler, name)
     token = authorized_token(known, name, settings.user, publication.token)
-    deployment = prepare(definition, Order(publication.scheduler, settings, name, token), store)
+    deployment = prepare(definition, Order(publication.scheduler, settings, name, token), store, publication.reporter)
     digest = store_deployment(store, deployment)
     export = publication.export(Shipment(deployment, digest, settings.root, definition.specs, publication.retries))
     facts = publication.apply(export)

@@ -140,11 +140,12 @@ class RayJobs:
             said = " ".join(str(fault).split())
             if "ray[default]" in said:
                 raise UserError("Submitting to Ray needs more of Ray here: pip install 'rayflow[jobs]'.") from fault
-            if "401" in said or "403" in said or "authentication" in said.lower():
+            status = re.search(r"(?:status code|^) ?(\d{3})\b", said)
+            if (status and status[1] in ("401", "403")) or "AuthenticationError" in type(fault).__name__:
                 raise ClusterFault(
                     f"Access to {where} was refused. Give the cluster's token: RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH with a file's name."
                 ) from fault
-            if "connect" in said.lower() or "timed out" in said.lower():
+            if isinstance(fault, (ConnectionError, OSError)):  # those of requests are OSErrors
                 raise ClusterFault(
                     f"Nobody answers for {where}. Check --address (the dashboard's, such as http://head:8265), and that the head was "
                     "started with its dashboard (pip install 'ray[default]')."

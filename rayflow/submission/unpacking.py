@@ -12,9 +12,9 @@ from rayflow.catalog.run import RunRecord
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.model.errors import UserError
 from rayflow.model.ports import Store
+from rayflow.package.stored import fetch_package
 from rayflow.runtime.compat import active, enter
 from rayflow.runtime.loading import import_file, module_name_of
-from rayflow.runtime.package import fetch_package
 
 
 def unpacked_flow(store: Store, record: RunRecord) -> type[FlowSpec]:

@@ -66,10 +66,11 @@ class Watch:
             while True:
                 is_gone = self._gone.is_set()  # asked first: what the driver recorded last is then read
                 opened = handle.opened
+                ending = opened.ending  # likewise: telling looks at tasks, which reads on, and may come upon the end half way
                 self._tell(opened)
-                if opened.ending is not None:
-                    self._tell_end(opened, opened.ending, time.monotonic() - begun)
-                    return opened.ending.outcome
+                if ending is not None:
+                    self._tell_end(opened, ending, time.monotonic() - begun)
+                    return ending.outcome
                 if is_gone:
                     return None
                 time.sleep(_LOOK_S)

@@ -17,7 +17,7 @@ Removing is safe beside live runs and resumes:
   more.
 * A run to be removed gets a create-only mark (`removed.json`) before it is looked who continues it; a resume creates its own record
   before it looks for the mark of its origin. One of the two sees the other.
-* What belongs to no run yet (code packages, the parameters of a run that starts) is left alone for a day.
+* What belongs to no run yet (code packages, locks of environments, the parameters of a run that starts) is left alone for a day.
 * Where one run cannot be read it is not known what it refers to: nothing of that flow is swept then, and the run is named.
 
 A removal that was killed is finished by the next `gc`: the mark goes last.

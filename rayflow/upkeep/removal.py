@@ -203,7 +203,7 @@ class _Sweep:
     def perform(self, *, is_of_all: bool) -> None:
         """`is_of_all`: in all runs that succeeded, and what a removal that was killed left, too."""
         self._mark_removed()
-        code = list(self._store.entries(f"{self._flow}/code"))
+        shared = [*self._store.entries(f"{self._flow}/code"), *self._store.entries(FlowLayout(self._flow).environments)]
         deployments = list(self._store.entries(FlowLayout(self._flow).deployments)) if is_of_all else []
         files = self._files_by_run()
         removed = self._removed | {run for run, entries in files.items() if self._is_left_over(run, entries, is_of_all)}
@@ -229,7 +229,7 @@ class _Sweep:
                 if run not in self._succeeded and run not in removed:
                     self._take(each for each in entries if each.is_leaving and self._is_of_age(each))
             self._take(list(covered_files(self._store, self._flow, self._now_us - GRACE_US)))
-        self._take(each for each in code if each.key not in marked and self._is_of_age(each))
+        self._take(each for each in shared if each.key not in marked and self._is_of_age(each))
         if is_of_all:
             prefix = FlowLayout(self._flow).deployed + "/"
             self._take(each for each in deployments if not each.key.startswith(prefix) and each.key not in marked and self._is_of_age(each))

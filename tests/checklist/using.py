@@ -231,10 +231,11 @@ BELOW = (
     ),
     row(
         "code package, extension points",
-        "tasks/own-decorators.md",
+        "tasks/code.md",
         "scenarios/test_extensions.py::test_wrappers_go_around_the_body_and_take_its_place",
-        "runtime/test_package.py::test_what_belongs_to_a_flow_is_packed_and_secrets_are_not",
-        "runtime/test_package.py::test_suffixes_that_are_asked_for_are_packed_too_but_no_secrets",
+        "package/test_gathering.py::test_the_code_below_the_flow_belongs_to_it_and_hidden_files_installations_and_roots_do_not",
+        "package/test_secrets.py::test_no_planted_secret_is_in_a_package_that_asks_for_every_suffix",
+        "cli/test_code.py::test_a_run_goes_on_with_its_code_where_no_file_of_it_is_left",
     ),
     row(
         "exceptions, kills, segfault, exit codes",

@@ -101,6 +101,7 @@ def test_run_hands_options_and_parameters_to_the_runtime():
             is_strict=True,
             state_dir=os.path.expanduser("~/.local/state/rayflow"),
             environ={"USER": "ann"},
+            environments_dir=os.path.expanduser("~/.cache/rayflow/environments"),
         ),
     )
 

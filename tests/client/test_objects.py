@@ -15,6 +15,7 @@ from rayflow.client import DataArtifact, Flow, Rayflow, Run, Step, Task, metadat
 from rayflow.model.errors import RayflowDataMissing, RayflowInvalidPathspec, RayflowNotFound, StoreCorrupt
 from rayflow.model.layout import FlowLayout
 from rayflow.model.records import FailureKind, Outcome, Status
+from rayflow.package.stored import store_package
 from tests.client.building import T0, RunBuilder, boom, hello, sweep
 from tests.client.flows import Hello, Sweep
 
@@ -354,8 +355,7 @@ def _packaged(store, **files):
     with zipfile.ZipFile(content, "w") as archive:
         for name, text in files.items():
             archive.writestr(name.replace("__", "."), text)
-    store.write(FlowLayout("Hello").code("abc"), [content.getvalue()])
-    hello(store, code="abc", script="dir/flow.py")
+    hello(store, code=store_package(store, "Hello", content.getvalue()), script="dir/flow.py")
     return Run(HELLO).code
 
 
@@ -368,13 +368,13 @@ def test_code_gives_the_source_and_its_files(store):
     assert (code.flowspec, code.script_name, code.info, extracted, code.tarball.getnames()) == (
         "print(1)", "flow.py", {"a": 1}, "print(1)", ["flow.py", "INFO"],
     )  # fmt: skip
-    assert (code.path, str(code)) == (f"{store.url}/Hello/code/abc.zip", "<RayflowCode: flow.py>")
+    assert (f"{store.url}/{next(iter(store.list('Hello/code')))}", str(code)) == (code.path, "<RayflowCode: flow.py>")
 
 
 def test_code_without_the_flow_says_so(store):
     code = _packaged(store, other__py="")
 
-    with pytest.raises(RayflowDataMissing, match=r"The code package .*abc.zip has no file flow.py"):
+    with pytest.raises(RayflowDataMissing, match=r"The code package .*zip has no file flow.py"):
         code.flowspec
     assert code.info == {}
 
@@ -383,7 +383,7 @@ def test_a_damaged_package_is_named(store):
     store.write(FlowLayout("Hello").code("abc"), [b"no zip"])
     hello(store, code="abc")
 
-    with pytest.raises(StoreCorrupt, match=r"The code package .*abc.zip is damaged"):
+    with pytest.raises(StoreCorrupt, match=r"The code package Hello/code/abc.zip is damaged"):
         Run(HELLO).code.flowspec
 
 

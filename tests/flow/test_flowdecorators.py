@@ -2,7 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from rayflow import Config, FlowMutator, FlowSpec, exit_hook, project, schedule, step, trigger, trigger_on_finish
+from rayflow import (
+    Config,
+    FlowMutator,
+    FlowSpec,
+    exit_hook,
+    package_modules,
+    package_suffixes,
+    project,
+    schedule,
+    step,
+    trigger,
+    trigger_on_finish,
+)
 from rayflow.flow.definition import define
 from rayflow.flow.flowdecorators import Project, project_of
 from rayflow.flow.graph_info import graph_info
@@ -66,6 +78,10 @@ def test_a_flow_outside_projects_has_none():
         (trigger(event={"name": "a", "parameters": 7}), "neither a mapping nor a list"),
         (trigger_on_finish(), r"No flow\(s\) specified"),
         (trigger_on_finish(flow="a.b"), "'a.b' names no flow"),
+        (package_suffixes, r"@package_suffixes needs a list of texts, and has \[\]"),
+        (package_suffixes(".json"), r"@package_suffixes needs a list of texts, and has '\.json'"),
+        (package_suffixes(["*.json"]), r"'\*\.json' is no suffix"),
+        (package_modules(["../common"]), r"'\.\./common' is no name of a module"),
         (exit_hook(), "@exit_hook needs a function"),
         (exit_hook(on_success=[7]), "neither a function nor the name of one"),
     ],

@@ -187,6 +187,32 @@ def test_a_need_that_only_a_node_to_come_can_meet_is_no_fault():
     assert told.by_step["work"] == 2
 
 
+def test_a_need_that_nothing_meets_yet_is_waited_for_as_long_as_nodes_may_take_to_come():
+    small, definition, warnings, now = Small("10.0.0.1:6379"), define(Fanned), [], [5.0]
+    small.room = Room([{"CPU": 0.0}])
+    options = {"warn": warnings.append, "clock": lambda: now[0], "patience_s": 60.0}
+    crew, late = (Crew(definition.graph, definition.specs, ray=small, **options) for _ in range(2))
+
+    early = [crew.capacity(), late.capacity()]
+    now[0] += ROOM_S
+    waits = crew.capacity()
+    small.room = Room([{"CPU": 0.0}, {"CPU": 2.0}])
+    comes = crew.capacity()
+
+    assert (early, waits, comes.by_step["work"]) == ([None, None], None, 2)
+    assert warnings == ["No node of the cluster has what step 'start' needs, 1 CPU, yet: one is waited for, 60 s at most."]
+    small.room = Room([{"CPU": 0.0}])
+    now[0] += 60
+    with pytest.raises(ClusterFault, match="Step 'start' needs 1 CPU"):
+        late.capacity()
+
+
+def test_a_gang_waits_for_nodes_that_may_still_come():
+    small = Small("10.0.0.1:6379")
+
+    assert (called(small, 4, patience_s=60.0), small.given) == ([], [Resources()] * 8)
+
+
 def test_a_need_beyond_the_largest_node_that_could_come_is_refused():
     small, definition = Small("10.0.0.1:6379"), define(Fanned, ["resources:cpu=3"])
     small.room = Room([{"CPU": 1.0}, {"CPU": 2.0}], [NodeKind({"CPU": 2.0}, 3)])

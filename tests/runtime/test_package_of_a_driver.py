@@ -9,8 +9,8 @@ from rayflow.flow.definition import define
 from rayflow.flow.flowspec import FlowSpec
 from rayflow.flow.step import step
 from rayflow.model.errors import UsageError
+from rayflow.package.stored import store_package
 from rayflow.runtime.launch import Settings, resume_flow, run_flow
-from rayflow.runtime.package import store_package
 from rayflow.store import open_root
 
 

@@ -79,8 +79,8 @@ def stored_resume_command(call: Call) -> click.Command:
         options = stated(ctx)
         root_url = call.surroundings.root(options.get("root"))
         named = run_named(root_url, run)
-        flow_call = FlowCall(call, load_stored_flow(root_url, named.flow, named.run_id))
-        ctx.exit(_resumed(flow_call, options, step, named.run_id))
+        flow_class, code = load_stored_flow(root_url, named.flow, named.run_id)
+        ctx.exit(_resumed(FlowCall(call, flow_class), {**options, "code": options["code"] or code}, step, named.run_id))
 
     arguments = [click.Argument(["run"], metavar="RUN | FLOW.py"), click.Argument(["step"], required=False)]
     return click.Command("resume", callback=run, params=[*arguments, *_resume_options()], help=_RESUME_HELP)

@@ -97,6 +97,16 @@ def _diff(call: Call) -> click.Command:
     return diff_command(call)
 
 
+def _code(call: Call) -> click.Command:
+    from rayflow.cli.commands.code import code_command
+
+    return code_command(call)
+
+
+def _package(call: Call) -> click.Command:
+    return _of_flow_only("package", "Show the code package of the flow FLOW.py (or module:Class): `rayflow package list FLOW.py`.")
+
+
 def _tag(call: Call) -> click.Command:
     from rayflow.cli.commands.tagging import tag_command
 
@@ -181,6 +191,8 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "dump": (_dump, "Show the artifacts of tasks."),
     "path": (_path, "Show which file holds an artifact."),
     "diff": (_diff, "Show how two runs differ: parameters, code, artifacts, times."),
+    "code": (_code, "Get the code of a run back, or show what changed since: code pull | diff."),
+    "package": (_package, "Show which files are the code of a flow: rayflow package list FLOW.py."),
     "tag": (_tag, "Show and change the tags of runs: tag add | remove | replace | list."),
     "verify": (_verify, "Check that everything that runs refer to is there, and as it was stored."),
     "rm": (_rm, "Remove runs."),

@@ -137,6 +137,7 @@ def _options_of(scheduler: str) -> list[click.Option]:
 
 
 def _create(flow_call: FlowCall, scheduler: str, options: Mapping[str, Any]) -> None:
+    from rayflow.cli.reporting.plain import PlainReporter
     from rayflow.submission.claiming import absolute_root
     from rayflow.submission.publishing import Publication, publish
 
@@ -154,6 +155,7 @@ def _create(flow_call: FlowCall, scheduler: str, options: Mapping[str, Any]) -> 
         scheduler=scheduler,
         export=target.export,
         apply=_applied(flow_call, target, options),
+        reporter=PlainReporter(flow_call.call.err, flow_call.call.err, flow_call.call.prompt),
         name=options["name"],
         token=options["authorize"],
         retries=options["retries"],

@@ -237,7 +237,7 @@ def _driven(call: Call, pathspec: str, options: Mapping[str, Any]) -> int:
 
         begun(store, flow, options["deployment"], run_id, given_in(call.surroundings.environ))
     record = read_run(store, flow, run_id)
-    flow_class = load_stored_flow(url, flow, run_id)
+    flow_class, _ = load_stored_flow(url, flow, run_id)
     os.chdir(os.path.dirname(os.path.abspath(flow_class._graph.file)))  # pyright: ignore[reportPrivateUsage] - where its files are
     executor, address = (record.facts["executor"], None) if options["here"] else ("ray", options["address"])
     settings = replace(call.surroundings.settings({"root": url}), executor=executor, address=address)

@@ -20,9 +20,11 @@ from rayflow.submission.kuberay.names import PREFIX, is_expression, label_value,
 from rayflow.submission.kuberay.options import MODES, KubeOptions
 from rayflow.submission.kuberay.pods import HEAD, WORKER, Marks, head_pod, start_params, worker_pod
 from rayflow.submission.kuberay.secrecy import checked_variables, refuse_secret
-from rayflow.submission.placing import PLACEMENTS
+from rayflow.submission.placing import PATIENCE, PLACEMENTS
 
 API_VERSION = "ray.io/v1"
+_STOP_S = 20
+"""What a driver gets to record its end. Ray's own limit is 3 s."""
 _ROOT = re.compile(r"[A-Za-z0-9@%+=:,./_~-]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -83,11 +85,11 @@ def _spec(job: DriverJob, options: KubeOptions, groups: tuple[WorkerGroup, ...],
     environment = environment_yaml(options.runtime_env, options.installed)
     if environment:
         spec["runtimeEnvYAML"] = environment
-    spec["rayClusterSpec"] = _cluster(options, groups, Marks(labels, _annotations(job), job.environ))
+    spec["rayClusterSpec"] = _cluster(options, groups, Marks(labels, _annotations(job), job.environ), job.user)
     return spec
 
 
-def _cluster(options: KubeOptions, groups: tuple[WorkerGroup, ...], marks: Marks) -> dict[str, Any]:
+def _cluster(options: KubeOptions, groups: tuple[WorkerGroup, ...], marks: Marks, user: str) -> dict[str, Any]:
     cluster: dict[str, Any] = {"rayVersion": options.cluster_ray}
     if options.auth is not None:
         cluster["authOptions"] = {"mode": options.auth}
@@ -95,7 +97,9 @@ def _cluster(options: KubeOptions, groups: tuple[WorkerGroup, ...], marks: Marks
         cluster["enableInTreeAutoscaling"] = True
         cluster["autoscalerOptions"] = {"version": "v2", "idleTimeoutSeconds": options.idle_timeout_s}
     asked = placements(groups)
-    told = {PLACEMENTS: json.dumps(asked, sort_keys=True)} if asked else {}
+    told = {"RAYFLOW_USER": user, "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_S), PATIENCE: str(options.start_deadline_s)}
+    if asked:
+        told[PLACEMENTS] = json.dumps(asked, sort_keys=True)
     head = merged(head_pod(options, replace(marks, environ={**marks.environ, **told})), options.pod_template, HEAD)
     cluster["headGroupSpec"] = {"rayStartParams": start_params(head_size(options), is_head=True), "template": head}
     cluster["workerGroupSpecs"] = [_worker_group(group, options, marks) for group in groups]
@@ -144,7 +148,7 @@ def _check(job: DriverJob, options: KubeOptions) -> None:
     checked_variables("--env", job.environ)
     refuse_secret("The name of the user", job.user)
     for name in job.environ:
-        if name.startswith(("RAY_ADDRESS", "RAY_JOB", PLACEMENTS)):
+        if name.startswith(("RAY_ADDRESS", "RAY_JOB", "RAYFLOW_USER", PLACEMENTS, PATIENCE)):
             raise UserError(f"--env {name} cannot be given: Ray and rayflow write it in the cluster.")
 
 

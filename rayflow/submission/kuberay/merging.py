@@ -50,10 +50,10 @@ def merged(pod: Mapping[str, Any], template: Mapping[str, Any], name: str) -> di
     if not said:
         return dict(pod)
     _check(said, pod, name)
-    spec = dict(_mapping("spec", said.get("spec") or {}))
+    spec = dict(_mapping("spec", said.get("spec")))
     if "containers" in spec:
         spec["containers"] = _containers(spec["containers"], name)
-    return _over(dict(pod), {"metadata": said.get("metadata") or {}, "spec": spec}, "")
+    return _over(dict(pod), {"metadata": _mapping("metadata", said.get("metadata")), "spec": spec}, "")
 
 
 def _part(template: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -61,7 +61,7 @@ def _part(template: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     said, part = template, ""
     if any(key in template for key in _PARTS):
         part = "head" if name == HEAD else "workers"
-        said = _mapping(part, template.get(part) or {})
+        said = _mapping(part, template.get(part))
     unknown = [str(key) for key in template if part and key not in _PARTS] or [str(key) for key in said if key not in _TEMPLATE]
     if unknown:
         raise UserError(
@@ -72,11 +72,11 @@ def _part(template: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _check(said: Mapping[str, Any], pod: Mapping[str, Any], name: str) -> None:
-    metadata, spec = _mapping("metadata", said.get("metadata") or {}), _mapping("spec", said.get("spec") or {})
+    metadata, spec = _mapping("metadata", said.get("metadata")), _mapping("spec", said.get("spec"))
     for key in metadata:
         if key not in ("labels", "annotations"):
             raise _refused(f"metadata.{key}", "the operator names the pods: give labels and annotations only")
-        for each in _mapping(f"metadata.{key}", metadata[key] or {}):
+        for each in _mapping(f"metadata.{key}", metadata[key]):
             if is_reserved_key(each) and each not in ("cluster-autoscaler.kubernetes.io/safe-to-evict",):
                 raise _refused(f"metadata.{key} {each!r}", "those are written by rayflow, Kueue or the operator")
     if spec.get("restartPolicy", "Never") != "Never":
@@ -102,7 +102,7 @@ def _check_variables(where: str, container: Mapping[str, Any]) -> None:
     for variable in _entries(container.get("env"), "env"):
         if "value" in variable:
             checked_variables(f"The pod template's {where}", {str(variable.get("name")): str(variable["value"])})
-        if str(variable.get("name")).startswith(("RAYFLOW_PLACEMENTS", "RAY_ADDRESS", "RAY_JOB")):
+        if str(variable.get("name")).startswith(("RAY_ADDRESS", "RAY_JOB")):
             raise _refused(f"{where}: the variable {variable['name']}", "rayflow and Ray write it")
 
 
@@ -164,6 +164,8 @@ def _entries(given: object, key: str) -> list[Mapping[str, Any]]:
 
 
 def _mapping(key: str, given: object) -> Mapping[str, Any]:
+    if given is None:
+        return {}
     if not isinstance(given, Mapping):
         raise UserError(f"The pod template's {key} is no mapping, but {given!r}.")
     return cast(Mapping[str, Any], given)

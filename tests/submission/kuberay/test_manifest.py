@@ -119,6 +119,7 @@ def test_steps_of_different_images_come_into_their_own_pods():
     check(manifest)
     told = {each["name"]: each["value"] for each in container(cluster(manifest)["headGroupSpec"])["env"]}
     asked = json.loads(told[PLACEMENTS])
+    assert told["RAYFLOW_USER"] == "ada"
     assert asked == {"start": {"rayflow-pods-start": 0.0001}, "train": {"rayflow-pods-train": 0.0001}}
     for step, group in groups(manifest).items():
         assert json.loads(json.loads(group["rayStartParams"]["resources"])) == {f"rayflow-pods-{step}": 1}
@@ -127,7 +128,7 @@ def test_steps_of_different_images_come_into_their_own_pods():
 def test_where_any_pod_will_do_nothing_is_said_of_places():
     manifest = made({"start": spec(), "train": spec(resources={"cpu": 3})})
 
-    assert "env" not in container(cluster(manifest)["headGroupSpec"])
+    assert PLACEMENTS not in {each["name"] for each in container(cluster(manifest)["headGroupSpec"])["env"]}
 
 
 def test_what_kubernetes_says_of_a_step_is_in_its_pods_alone():
@@ -214,7 +215,7 @@ def test_what_is_said_of_the_run_is_in_all_its_pods():
         assert pod(group)["priorityClassName"] == "high"
         assert pod(group)["nodeSelector"] == {"pool": "big"}
         assert container(group)["image"] == "team/all:7"
-        assert container(group)["env"] == [{"name": "LEVEL", "value": "debug"}]
+        assert container(group)["env"][0] == {"name": "LEVEL", "value": "debug"}
         assert container(group)["envFrom"] == [{"secretRef": {"name": "bucket-login"}}]
         assert group["template"]["metadata"]["labels"]["team"] == "ml"
 

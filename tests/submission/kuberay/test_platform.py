@@ -18,7 +18,7 @@ NAME = "rayflow-1790000000000001"
 
 @pytest.fixture
 def place(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> KubeRay:
-    monkeypatch.setattr(api, "_TIMEOUT_S", (1, 1))
+    monkeypatch.setattr(api, "_TIMEOUT_S", (1, 0.3))
     monkeypatch.setattr(api, "_LONGEST_PAUSE_S", 0.05)
     return KubeRay(options())
 

@@ -13,6 +13,7 @@ from rayflow.catalog.deployments import store_deployment
 from rayflow.cli.target import load_flow
 from rayflow.flow.definition import define
 from rayflow.model.ports import Store
+from rayflow.runtime.notices import Silent
 from rayflow.runtime.settings import Settings
 from rayflow.store import open_root
 from rayflow.submission.deploying import Order, prepare
@@ -82,7 +83,7 @@ def shipped(train: Callable[..., Path], store: Store) -> Callable[..., Shipment]
     def ship(above: str = "", fields: str = "", scheduler: str = "cron", retries: int = 0, **settings: Any) -> Shipment:
         definition = define(load_flow(str(train(above, fields))))
         order = Order(scheduler, Settings(root=store.url, user="ada", **settings), token="token-of-ada")
-        deployment = prepare(definition, order, store)
+        deployment = prepare(definition, order, store, Silent())
         return Shipment(deployment, store_deployment(store, deployment), "s3://bucket/flows", definition.specs, retries)
 
     return ship

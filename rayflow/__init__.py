@@ -91,6 +91,10 @@ _HOMES = {
     "S3": "rayflow.s3",
     "Runner": "rayflow.runner",
     "NBRunner": "rayflow.runner",
+    "Deployer": "rayflow.runner.deployer",
+    "DeployedFlow": "rayflow.runner.deployed",
+    "NBDeployer": "rayflow.runner.deployer",
+    "TriggeredRun": "rayflow.runner.deployed",
 }
 
 if TYPE_CHECKING:
@@ -137,6 +141,8 @@ if TYPE_CHECKING:
     from rayflow.flow.step import step
     from rayflow.flow.userdecorators import USER_SKIP_STEP, UserStepDecorator, user_step_decorator
     from rayflow.runner import NBRunner, Runner
+    from rayflow.runner.deployed import DeployedFlow, TriggeredRun
+    from rayflow.runner.deployer import Deployer, NBDeployer
     from rayflow.s3 import S3
 
 __all__ = [
@@ -145,6 +151,8 @@ __all__ = [
     "Config",
     "ConfigValue",
     "DataArtifact",
+    "DeployedFlow",
+    "Deployer",
     "Flow",
     "FlowMutator",
     "FlowSpec",
@@ -152,6 +160,7 @@ __all__ = [
     "JSONType",
     "MutableFlow",
     "MutableStep",
+    "NBDeployer",
     "NBRunner",
     "Parameter",
     "Rayflow",
@@ -160,6 +169,7 @@ __all__ = [
     "Step",
     "StepMutator",
     "Task",
+    "TriggeredRun",
     "UserStepDecorator",
     "batch",
     "catch",

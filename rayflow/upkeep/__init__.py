@@ -3,6 +3,8 @@
 Why it is here: readers trust nothing, but look only at what they are asked for; and nothing is ever overwritten, so that something has
 to take away what nobody needs any more.
 
+* `deployments` - which deployments may still start runs, and what they need: all that stand under a name. `delete` of a scheduler's
+  commands takes the name away; what has none goes with the next `gc`.
 * `references` - which objects a run refers to, its own and those of runs that it continues: the one place that knows.
 * `verify` - every object that a run refers to is there and as it was stored; what is not is named, with the tasks that are to run again.
   `resume` asks the same, so that what is damaged is computed again.

@@ -40,7 +40,7 @@ except ImportError:
 open("ran", "w")
 
 
-@metaflow.schedule(daily=True)
+@metaflow.trigger(event="e")
 class Old(FlowSpec):
     @c(libraries={})
     @batch
@@ -82,7 +82,7 @@ def test_a_file_is_told_line_by_line_what_differs_and_is_never_run(tmp_path, mon
         "old.py:4: metaflow.plugins.aws.Batch blocks",
         "old.py:5: metaflow_extensions.foo blocks",
         "old.py:7: Deployer differs",
-        "old.py:13: @schedule differs",
+        "old.py:13: @trigger differs",
         "old.py:15: @conda differs",
         "old.py:16: @batch blocks",
         "old.py:19: METAFLOW_USER differs",

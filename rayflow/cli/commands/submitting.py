@@ -156,7 +156,7 @@ def _told_manifest(flow_call: FlowCall, options: Mapping[str, Any], platform: Pl
 
 def platform_stated(call: Call, options: Mapping[str, Any], noted: Mapping[str, Any]) -> Platform:
     """The platform that `--on` and what goes with it say; what they do not, as it is noted. UsageError where neither does."""
-    runtime_env = _runtime_env(options["runtime_env"]) if options["runtime_env"] else {}
+    runtime_env = runtime_env_of(options["runtime_env"]) if options["runtime_env"] else {}
     known = noted if noted.get("on") == options["on"] else {}
     if options["on"] == "kuberay":
         from rayflow.submission.kuberay.platform import KubeRay
@@ -187,7 +187,7 @@ def _noted_platform(root_url: str, flow_call: FlowCall, run_id: str | None) -> M
     return read_run(root_at(root_url).store, flow_call.flow_class.__name__, run_id).facts.get("submitted_to", {})
 
 
-def _runtime_env(path: str) -> dict[str, Any]:
+def runtime_env_of(path: str) -> dict[str, Any]:
     import yaml
 
     try:
@@ -216,6 +216,10 @@ def drive_command(call: Call) -> click.Command:
         click.Argument(["run"], metavar="FLOW/RUN"),
         root_option(),
         click.Option(["--address"], default="auto", metavar="ADDRESS", help="The Ray cluster to join. Default: the one around."),
+        click.Option(
+            ["--deployment"], metavar="DIGEST", help="Make the run of this deployment, and of RAYFLOW_PARAMETERS, unless it is there."
+        ),
+        click.Option(["--here"], is_flag=True, help="Perform the tasks as `run` would on this machine."),
         click.Option(["-v", "--verbose"], is_flag=True, help="Show tracebacks in full."),
     ]
     return click.Command("drive", callback=run, params=params, help=_DRIVE_HELP, hidden=True)
@@ -231,10 +235,15 @@ def _driven(call: Call, pathspec: str, options: Mapping[str, Any]) -> int:
     flow, _, run_id = pathspec.partition("/")
     url = call.surroundings.root(options["root"])
     store = open_root(url, create=False)
+    if options["deployment"]:
+        from rayflow.submission.deployments import begun, given_in
+
+        begun(store, flow, options["deployment"], run_id, given_in(call.surroundings.environ))
     record = read_run(store, flow, run_id)
     flow_class, _ = load_stored_flow(url, flow, run_id)
     os.chdir(os.path.dirname(os.path.abspath(flow_class._graph.file)))  # pyright: ignore[reportPrivateUsage] - where its files are
-    settings = replace(call.surroundings.settings({"root": url}), executor="ray", address=options["address"])
+    executor, address = (record.facts["executor"], None) if options["here"] else ("ray", options["address"])
+    settings = replace(call.surroundings.settings({"root": url}), executor=executor, address=address)
     prompt = replace(call.prompt, root=url)
     reporter = PlainReporter(call.out, call.err, prompt, is_verbose=options["verbose"])
     return drive_submitted(flow_class, record, settings, store, reporter).exit_code

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from rayflow.flow.builtin import ACCELERATOR
 from rayflow.model.errors import UserError
 from rayflow.model.spec import Resources, StepSpec
 from rayflow.submission.job import DriverJob
@@ -71,6 +72,7 @@ def worker_groups(job: DriverJob, options: KubeOptions) -> tuple[WorkerGroup, ..
     shapes: dict[str, list[str]] = {}
     for step, spec in specs.items():
         _check_resources(step, spec.resources)
+        _check_gpu_type(step, spec.resources, {**options.node_selector, **asked[step].node_selector})
         shapes.setdefault(_key(asdict(asked[step]), asdict(spec.resources), _is_gang(spec)), []).append(step)
     is_tagged = len({_key(asdict(needs)) for needs in asked.values()}) > 1 or any(spec.resources.cpus == 0 for spec in specs.values())
     if options.queue is not None:
@@ -165,6 +167,16 @@ def _check_resources(step: str, resources: Resources) -> None:
                 f"Step '{step}' asks for the resource {name!r}, which no worker group can offer: letters and the like, "
                 "and none of Ray's own. Use cpu, gpu and memory for those."
             )
+
+
+def _check_gpu_type(step: str, resources: Resources, node_selector: Mapping[str, str]) -> None:
+    """A pod says that it has that type, wherever it is: so it must be told where to be."""
+    kind = next((name.removeprefix(ACCELERATOR) for name in resources.custom if name.startswith(ACCELERATOR)), None)
+    if kind is not None and not node_selector:
+        raise UserError(
+            f"Step '{step}' asks for GPUs of type {kind}, and every Kubernetes labels its nodes in its own way: say which have them, with "
+            "@kubernetes(node_selector={'LABEL': 'VALUE'}) of the step or --node-selector LABEL=VALUE."
+        )
 
 
 def _check_queue(job: DriverJob, options: KubeOptions, count: int) -> None:

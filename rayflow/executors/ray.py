@@ -210,7 +210,7 @@ class RayExecutor:
             self._begin(work, where)
 
     def _begin(self, work: Work, where: Any = None) -> None:
-        options = options_of(work, where, is_elsewhere=self.address is not None)
+        options = options_of(work, where, is_elsewhere=self._own is None and self.warm is None)
         function = self._perform_once if work.is_isolated else self._perform
         key = self._cancel_key(work.batch.id)
         work = replace(work, lend_nbytes=self._lend_nbytes, spans_hosts=self._spans_hosts)

@@ -140,3 +140,14 @@ def test_a_flow_that_imports_at_its_top_what_a_step_lacks_says_so(play, environm
         "The flow could not be loaded by a worker: No module named 'hypothesis'. The environment of step 'packed' has no hypothesis: "
         "add the package that brings it to those of the step, or import it in the steps that use it."
     )
+
+
+@pytest.mark.nightly
+@cannot("inline", ONE_PYTHON)
+@cannot("ray", "a cluster has one Python for all")
+def test_on_child_processes_a_step_may_have_another_python(play, environments):
+    major, minor = flows.OTHER.split(".")
+    if sys.version_info[:2] == (int(major), int(minor)) or os.system(f"uv python find --no-python-downloads {flows.OTHER}") != 0:
+        pytest.skip(f"no Python {flows.OTHER} beside this one; OTHER_PYTHON names another")
+
+    assert play(flows.OtherPython, **environments).data.theirs == {"values": [1, (2, "three")], "version": [int(major), int(minor)]}

@@ -176,7 +176,7 @@ def _show_run(call: Call, run: Run) -> None:
     facts = _facts(run)
     names = ("state", "user", "created_at", "ended_at", "origin", "tags")
     described = [("run", run.pathspec), *((name, text_of(facts[name])) for name in names)]
-    draw_pairs(call.out, [*described, ("failure", _reason(run) or "")])
+    draw_pairs(call.out, [*described, ("environments", _environments(run)), ("failure", _reason(run) or "")])
     parameters = _parameters(run)
     if parameters:
         call.out.write("\n")
@@ -212,6 +212,12 @@ def _parameters(run: Run) -> dict[str, str]:
     """The run's parameters with their previews."""
     record = run._handle.record  # pyright: ignore[reportPrivateUsage] - the client shows them as artifacts of a task, values and all
     return {name: artifact.preview for name, artifact in record.parameters.items()}
+
+
+def _environments(run: Run) -> str:
+    """The steps that have packages of their own, each with who made them; empty where none has."""
+    steps = run._handle.record.facts.get("environments", {}).get("steps", {})  # pyright: ignore[reportPrivateUsage] - as above
+    return ", ".join(f"{step}: {entry['type']}" for step, entry in steps.items())
 
 
 def _reason(run: Run) -> str | None:

@@ -179,7 +179,7 @@ def _show_run(call: Call, run: Run) -> None:
     described = [("run", run.pathspec), *((name, text_of(facts[name])) for name in names)]
     place = run.handle.record.facts.get("submitted_to")
     where = [("submitted_to", f"{place['on']} at {place['address']}")] if place else []
-    draw_pairs(call.out, [*described, *where, ("failure", _reason(run) or "")])
+    draw_pairs(call.out, [*described, *where, ("environments", _environments(run)), ("failure", _reason(run) or "")])
     parameters = _parameters(run)
     if parameters:
         call.out.write("\n")
@@ -215,6 +215,12 @@ def _parameters(run: Run) -> dict[str, str]:
     """The run's parameters with their previews."""
     record = run._handle.record  # pyright: ignore[reportPrivateUsage] - the client shows them as artifacts of a task, values and all
     return {name: artifact.preview for name, artifact in record.parameters.items()}
+
+
+def _environments(run: Run) -> str:
+    """The steps that have packages of their own, each with who made them; empty where none has."""
+    steps = run._handle.record.facts.get("environments", {}).get("steps", {})  # pyright: ignore[reportPrivateUsage] - as above
+    return ", ".join(f"{step}: {entry['type']}" for step, entry in steps.items())
 
 
 def _reason(run: Run) -> str | None:
@@ -281,11 +287,9 @@ def _as_json(place: Place) -> str:
     if place.step is not None:
         return json.dumps({"step": place.step.pathspec, "tasks": [_task_facts(task) for task in in_order(place.step)]}, indent=2)
     run = place.run
-    place = run.handle.record.facts.get("submitted_to")
-    return json.dumps(
-        {**_facts(run), "submitted_to": place, "failure": _reason(run), "parameters": _parameters(run), "steps": list(_steps(run))},
-        indent=2,
-    )
+    where = run.handle.record.facts.get("submitted_to")
+    told = {"submitted_to": where, "failure": _reason(run), "parameters": _parameters(run), "steps": list(_steps(run))}
+    return json.dumps({**_facts(run), **told}, indent=2)
 
 
 def _task_facts(task: Task) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from rayflow.model.graph import Node
 from rayflow.model.spec import MAX_RETRIES, Catch, Resources, Retry, StepDecorator, StepSpec
 
 _MIB = 1024 * 1024
+_BEYOND = 1e18
+"""No machine has so much of anything, and bytes of so many megabytes are still a number."""
 ACCELERATOR, ACCELERATOR_SHARE = "accelerator_type:", 0.001
 """Ray's resource of a type of GPU, and how much of it a task asks for, so that any number of tasks may."""
 
@@ -30,7 +32,7 @@ def _number(node: Node, decorator: StepDecorator, attribute: str) -> float | Non
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not 0 <= number < math.inf:
+    if not 0 <= number < _BEYOND:
         raise InvalidDecoratorAttribute(
             f"{_where(node, decorator)} has {attribute}={value!r}. Give a number that is not negative, such as {attribute}=1."
         )

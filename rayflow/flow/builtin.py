@@ -166,7 +166,7 @@ parallel = register(DecoratorKind("parallel"))
 """The step is a gang, called with `self.next(self.train, num_parallel=N)`."""
 
 kubernetes = register(DecoratorKind("kubernetes", {**dict.fromkeys(_KUBERNETES_ONLY), **_NEEDS}, _compile_resources))
-"""Its `cpu`, `gpu` and `memory` count like those of `@resources`; the rest is kept for the cluster that runs the step."""
+"""Its `cpu`, `gpu` and `memory` count like those of `@resources`; the rest is what the step's pods have on KubeRay."""
 
 batch = register(
     DecoratorKind(

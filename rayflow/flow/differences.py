@@ -63,8 +63,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "kubernetes",
         Kind.DECORATOR,
-        "cpu, gpu and memory count like those of @resources; images, secrets, volumes and the like are those of the Ray cluster.",
-        "Run on a Ray cluster on Kubernetes (KubeRay) with --address, and give its workers what the step needs.",
+        "cpu, gpu and memory count like those of @resources; the rest says what pods have where the run is submitted to KubeRay.",
+        "Say `rayflow submit FLOW.py --on kuberay`; a run is one RayJob there, not a pod per task.",
         is_blocking=False,
     ),
     Difference("card", Kind.DECORATOR, "There are no cards.", "Remove it; what a card shows can be an artifact."),

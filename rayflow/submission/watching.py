@@ -29,6 +29,7 @@ from rayflow.runtime.notices import (
     TaskLabel,
     TaskSaid,
     TaskStarted,
+    Waiting,
     Warned,
 )
 
@@ -39,11 +40,13 @@ _LOOK_FOR_DRIVER_S = 5.0
 @dataclass
 class Watch:
     """`is_over()` says whether nobody will go on with the run, as far as the place where its driver runs knows. It is asked now and then,
-    beside. What was told already is kept by counts and keys: a look costs what is new."""
+    beside; `waits_for()` says what a driver that has not started waits for. What was told already is kept by counts and keys: a look costs
+    what is new."""
 
     run: Run
     reporter: Reporter
     is_over: Callable[[], bool]
+    waits_for: Callable[[], str] = lambda: ""
     _seen: dict[str, int] = field(default_factory=dict[str, int])
     _seen_failed: dict[TaskKey, int] = field(default_factory=dict[TaskKey, int])
     _num_begun: int = 0
@@ -61,9 +64,12 @@ class Watch:
         record = handle.record
         self.reporter.tell(RunStarted(record, self.run.handle.store.url, record.origin))
         threading.Thread(target=self._look_for_driver, name="rayflow-driver-watch", daemon=True).start()
-        begun = time.monotonic()
+        begun, waits_for = time.monotonic(), ""
         try:
             while True:
+                if self.waits_for() not in ("", waits_for):
+                    waits_for = self.waits_for()
+                    self.reporter.tell(Waiting(waits_for))
                 is_gone = self._gone.is_set()  # asked first: what the driver recorded last is then read
                 opened = handle.opened
                 ending = opened.ending  # likewise: telling looks at tasks, which reads on, and may come upon the end half way

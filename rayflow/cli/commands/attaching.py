@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,12 +88,9 @@ def _told(call: Call, options: Mapping[str, Any], run: Run, reporter: Reporter) 
     from rayflow.submission.watching import Watch
 
     platform = platform_of_run(run)
-
-    def is_over() -> bool:
-        return platform is None or _state(platform, run).is_over
-
+    driver = _Driver(platform, run)
     try:
-        outcome = Watch(run, reporter, is_over).follow()
+        outcome = Watch(run, reporter, driver.is_over, lambda: driver.waits_for).follow()
     except KeyboardInterrupt:
         again = call.prompt.of_run("attach", run.id)
         call.err.write(f"\nThe run goes on. Follow it again: {again}    Stop it: {call.prompt.of_run('stop', run.id)}\n")
@@ -111,14 +109,29 @@ def platform_of_run(run: Run) -> Platform | None:
     return platform_of(facts) if facts else None
 
 
-def _state(platform: Platform, run: Run) -> Any:
-    """What the place says of the run's job. A place that does not answer any more says that it is gone: the root knows the rest."""
-    from rayflow.submission.job import JobStatus
+@dataclass
+class _Driver:
+    """What the place says of the run's driver, as last asked. `waits_for`: why it has not started; "" where nothing is known to be wrong.
 
-    try:
-        return platform.state(job_id(run.id)).status
-    except ClusterFault:
-        return JobStatus.GONE
+    A place that cannot be asked does not have it any more, once it has begun: the root knows the rest. Before that, it is waited for.
+    """
+
+    platform: Platform | None
+    run: Run
+    waits_for: str = ""
+
+    def is_over(self) -> bool:
+        """Asks. Whether it will not go on."""
+        if self.platform is None:
+            return True
+        try:
+            state = self.platform.state(job_id(self.run.id))
+        except (ClusterFault, UserError) as fault:
+            is_awaited = self.run.handle.waits_for_driver
+            self.waits_for = str(fault) if is_awaited else ""
+            return not is_awaited
+        self.waits_for = "" if state.status.is_over or not self.run.handle.waits_for_driver else state.why
+        return state.status.is_over
 
 
 def _tell_gone(call: Call, run: Run, platform: Platform | None) -> None:
@@ -126,7 +139,7 @@ def _tell_gone(call: Call, run: Run, platform: Platform | None) -> None:
     if platform is not None:
         try:
             _tell_job(call, platform.state(job_id(run.id)), platform.output(job_id(run.id)))
-        except ClusterFault as fault:
+        except (ClusterFault, UserError) as fault:
             call.err.write(f"{fault}\n")
     call.err.write(f"Continue it: {call.prompt.resume(run.id)}\n")
 

@@ -179,7 +179,7 @@ def _version(call: Call) -> click.Command:
 
 _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "run": (_run, "Run a flow: rayflow run FLOW.py."),
-    "submit": (_submit, "Run a flow elsewhere, on a Ray cluster: rayflow submit FLOW.py."),
+    "submit": (_submit, "Run a flow elsewhere, on a Ray cluster or Kubernetes: rayflow submit FLOW.py."),
     "attach": (_attach, "Follow a run that is driven elsewhere."),
     "stop": (_stop, "Stop a run, wherever it is driven; it can be resumed."),
     "resume": (_resume, "Continue a run, with its stored code; or, with FLOW.py, the newest run of that flow."),

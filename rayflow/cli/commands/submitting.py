@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rayflow.runtime.notices import Reporter
     from rayflow.runtime.settings import Settings
 
-_HELP = """Run the flow elsewhere: its driver is started by a Ray cluster, which goes on without this machine.
+_HELP = """Run the flow elsewhere: its driver is started by a Ray cluster, or on Kubernetes, and goes on without this machine.
 
 The run is recorded on the root first, with its parameters, its configs and its code; it can then be followed, stopped and resumed from any
 machine that reads the root: rayflow attach | stop | resume RUN.
@@ -68,7 +68,10 @@ def submission_options(default: str | None) -> list[click.Option]:
     told = f"Default: {default}." if default else "Default: here."
     return [
         click.Option(
-            ["--on"], type=click.Choice(PLATFORMS), default=default, help=f"Where: a Ray cluster, by its Jobs API at --address. {told}"
+            ["--on"],
+            type=click.Choice(PLATFORMS),
+            default=default,
+            help=f"Where: ray, a cluster with its Jobs API at --address; or kuberay, Kubernetes with its operator. {told}",
         ),
         click.Option(["--detach/--follow"], default=False, help="Return once the run is submitted, or follow it to its end (default)."),
         click.Option(

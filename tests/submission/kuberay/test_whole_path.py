@@ -126,6 +126,16 @@ class Kube:
         return self.operator.drivers[f"rayflow-{run_id}"]
 
 
+def waiting_pod(run_id: str) -> dict[str, object]:
+    """The head of a job whose image is not there."""
+    waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+    return {
+        "metadata": {"name": "head-0", "labels": {"rayflow.dev/run-id": run_id}},
+        "spec": {"containers": [{"name": "ray-head"}]},
+        "status": {"containerStatuses": [{"state": {"waiting": waiting}}]},
+    }
+
+
 def submitted_in(said: str) -> str:
     found = re.search(r"Run NapsFlow/(\w+) is submitted", said)
     assert found, said
@@ -192,11 +202,19 @@ def test_a_run_whose_driver_died_is_resumed_there_stopped_and_resumed_again(kube
 
 @pytest.mark.nightly
 def test_a_run_is_submitted_and_followed_to_its_end(kube: Kube):
-    said = kube.call("submit", "naps.py", "--on", "kuberay", "--shared-root", *kube.noting, "--env", "LEVEL=debug", "--max-workers", "2")
+    kube.operator.is_held = True
+    following = kube.start("submit", "naps.py", "--on", "kuberay", "--shared-root", *kube.noting, "--env", "LEVEL=debug")
+    said = ""
+    while "Waiting: " not in said:
+        said += following.stdout.readline()
+        kube.server.pods = [waiting_pod(submitted_in(said))] if "is submitted" in said else []
+    kube.operator.is_held = False
+    said += following.communicate(timeout=60)[0]
     run_id = submitted_in(said)
     head = kube.server.jobs["science", f"rayflow-{run_id}"]["spec"]["rayClusterSpec"]["headGroupSpec"]
 
-    assert (kube.run(run_id).state, "the total is 3" in said) == ("succeeded", True)
+    assert "Waiting: Pod head-0: ImagePullBackOff: Back-off pulling image" in said
+    assert (kube.run(run_id).state, "the total is 3" in said, following.returncode) == ("succeeded", True, 0)
     assert {"name": "LEVEL", "value": "debug"} in head["template"]["spec"]["containers"][0]["env"]
 
 

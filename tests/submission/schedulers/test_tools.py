@@ -51,7 +51,7 @@ for document in json.load(sys.stdin):
 KNOWN_BY_HERA_OTHERWISE = (
     "EventSource/apiVersion",
     "EventSource/kind",
-    "EventSource/spec/resource/run-0/",  # group, version and resource, which Argo has inline
+    "EventSource/spec/resource/run-1/",  # group, version and resource, which Argo has inline
     "Sensor/apiVersion",
     "Sensor/kind",
     "Sensor/spec/triggers/template/argoWorkflow/source/resource/",  # any object

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rayflow.model.errors import UsageError
 from rayflow.settings.reading import StatedSettings, read_settings
-from rayflow.settings.table import DEFAULT_DECOSPECS, STATE_DIR
+from rayflow.settings.table import DEFAULT_DECOSPECS, NODE_KINDS, STATE_DIR
 
 if TYPE_CHECKING:
     from rayflow.flow.configs import ConfigSources
@@ -108,6 +108,7 @@ class Surroundings:
             environments_dir=self.environments_dir,
             compat=active(),
             decospecs=tuple(dict.fromkeys([*options.get("with", ()), *self.default_decospecs])),
+            node_kinds=self.stated[NODE_KINDS] or (),
             code=options.get("code"),
             package_suffixes=suffixes_of(options.get("package_suffixes") or ""),
             package_modules=modules_of(options.get("package_modules") or ""),

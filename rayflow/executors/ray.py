@@ -29,7 +29,7 @@ from rayflow.executors.ray_cluster import Cluster, cluster_now
 from rayflow.executors.ray_faults import failure_of, peak_in
 from rayflow.executors.ray_gangs import PlacedGangs
 from rayflow.executors.ray_options import options_of
-from rayflow.executors.room import Room
+from rayflow.executors.room import NodeKind, Room
 from rayflow.executors.watch import Watch
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
@@ -80,6 +80,7 @@ class RayExecutor:
     num_cpus: int | None = None
     num_gpus: int | None = None
     progress_dir: str = ""
+    kinds: tuple[NodeKind, ...] = ()
     capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True, can_lend=True)
     _boot: threading.Thread | None = None
     _fault: BaseException | None = None
@@ -129,7 +130,7 @@ class RayExecutor:
         while not self._closing.wait(_LOOK_AT_NODES_S):
             if self.address is not None and self._fault is None:  # nodes of a cluster of one's own neither come nor go
                 with contextlib.suppress(Exception):  # a cluster that is lost says so to those who use it
-                    self._cluster = cluster_now(self._ray)
+                    self._cluster = cluster_now(self._ray, self.kinds)
         if self._ray is not None and self._owns_connection and self._fault is None:
             self._ray.shutdown()
 
@@ -147,7 +148,7 @@ class RayExecutor:
                 self._init(ray)
             self._perform = ray.remote(_perform)
             self._perform_once = ray.remote(max_calls=1)(_perform)
-            self._cluster = cluster_now(ray)
+            self._cluster = cluster_now(ray, self.kinds)
             self._warm_up(ray)
         except BaseException as fault:  # noqa: BLE001 - told to whoever asks is_ready, whatever Ray raised
             self._fault = fault

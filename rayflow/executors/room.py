@@ -8,9 +8,8 @@ not call for every node that there could be.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rayflow.model.spec import Resources
 
@@ -28,12 +27,10 @@ class NodeKind:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`nodes`: what each living node has in all. `kinds`: what may come, living nodes of that kind included. `limits`: what all nodes
-    together may have at most, where that is stated."""
+    """`nodes`: what each living node has in all. `kinds`: what may come, living nodes of that kind included."""
 
     nodes: Sequence[Mapping[str, float]] = ()
     kinds: Sequence[NodeKind] = ()
-    limits: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def slots(self, needs: Resources) -> int:
         """Tasks with these needs that run at once now."""
@@ -41,9 +38,7 @@ class Room:
 
     def most(self, needs: Resources) -> int:
         """Tasks with these needs that run at once when every node has come; 0 where one could never run."""
-        comes = sum(kind.most * _fitting(kind.resources, needs) for kind in self.kinds)
-        limit = min((self.limits[name] // need for name, need in wanted(needs).items() if name in self.limits), default=sys.maxsize)
-        return max(self.slots(needs), int(min(comes, limit)))
+        return max(self.slots(needs), sum(kind.most * _fitting(kind.resources, needs) for kind in self.kinds))
 
     def in_flight(self, needs: Resources) -> int:
         """Tasks with these needs that are to be asked for, given what is there."""

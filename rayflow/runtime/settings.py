@@ -24,7 +24,8 @@ class Settings:
     where the driver is to be started (see `rayflow.submission`), as it is noted; empty: this process is the driver. `code`: the digest of a
     code package of this flow under the root, which the driver itself runs from; None: the run's package is made of the files at hand, with
     files that end with `package_suffixes`, and with `package_modules` from elsewhere. `patience_s`:
-    for so long a cluster that was joined may lack what a step needs, its nodes being still to come.
+    for so long a cluster that was joined may lack what a step needs, its nodes being still to come. `node_kinds`: what nodes its autoscaler
+    may add, as (resources, how many there may be).
     """
 
     root: str = ".rayflow"
@@ -52,6 +53,7 @@ class Settings:
     decospecs: tuple[str, ...] = ()
     platform: Mapping[str, Any] = field(default_factory=dict[str, Any])
     patience_s: float = 0.0
+    node_kinds: tuple[tuple[Mapping[str, float], int], ...] = ()
     code: str | None = None
     package_suffixes: tuple[str, ...] = ()
     package_modules: tuple[str, ...] = ()

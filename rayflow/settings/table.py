@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rayflow.settings.kinds import FLAG, Kind, amount, choice, entries, place, text, whole, words
+from rayflow.settings.kinds import FLAG, Kind, amount, choice, entries, node_kinds, place, text, whole, words
 
 PREFIX = "RAYFLOW_"
 EXECUTORS = ("auto", "ray", "process", "inline")
@@ -42,6 +42,12 @@ USER = Setting("USER", text("a name"), "the account's", "Who you are: runs are r
 EXECUTOR = Setting("EXECUTOR", choice(EXECUTORS), "auto", "Who performs tasks, as --executor.", option="executor")
 ADDRESS = Setting(
     "ADDRESS", text("host:port, or local"), "that of `rayflow up`", "The Ray cluster to join, as --address.", option="address"
+)
+NODE_KINDS = Setting(
+    "NODE_KINDS",
+    node_kinds('JSON such as [{"CPU": 8, "GPU": 1, "most": 10}]'),
+    "none",
+    "What nodes the autoscaler of a joined cluster may add: their resources, and how many there may be. `submit --on kuberay` tells it.",
 )
 MAX_WORKERS = Setting(
     "MAX_WORKERS",
@@ -135,6 +141,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     USER,
     EXECUTOR,
     ADDRESS,
+    NODE_KINDS,
     MAX_WORKERS,
     MAX_NUM_SPLITS,
     MAX_LOG_SIZE,

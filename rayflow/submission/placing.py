@@ -16,6 +16,8 @@ from rayflow.runtime.settings import Settings
 
 PLACEMENTS = "RAYFLOW_PLACEMENTS"
 """The variable of the driver's environment that tells it: JSON, by step what is asked for beside the step's own needs."""
+NODE_KINDS = "RAYFLOW_NODE_KINDS"
+"""The variable that tells what nodes may come: the setting of that name."""
 PATIENCE = "RAYFLOW_NODES_WITHIN_S"
 """The variable that tells for how many seconds nodes may be missing which the place is still starting."""
 

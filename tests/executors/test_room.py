@@ -44,7 +44,7 @@ def test_what_needs_nothing_fits_any_node_and_is_bounded():
         (Room([TWO] * 4, [NodeKind(TWO, 5)]), Resources(), 10, 10),
         (Room([TWO], [NodeKind(BIG, 2)]), Resources(gpus=1), 2, 1),
         (Room([TWO], [NodeKind(BIG, 0)]), Resources(gpus=1), 0, 0),
-        (Room([TWO], [NodeKind(BIG, 9)], {"CPU": 16.0}), Resources(), 16, 8),
+        (Room([TWO], [NodeKind(BIG, 9)]), Resources(), 72, 8),
         (Room([{"CPU": 0.0}], [NodeKind(TWO, 1)]), Resources(cpus=3), 0, 0),
     ],
 )

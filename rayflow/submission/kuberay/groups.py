@@ -43,6 +43,11 @@ class PodSize:
     shared_mb: int
     custom: Mapping[str, int] = field(default_factory=dict[str, int])
 
+    @property
+    def offers(self) -> dict[str, float]:
+        """What Ray gives out of such a pod to tasks."""
+        return {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory_mb * _MIB, **self.custom}
+
 
 @dataclass(frozen=True)
 class WorkerGroup:

@@ -20,7 +20,7 @@ from rayflow.submission.kuberay.names import PREFIX, is_expression, label_value,
 from rayflow.submission.kuberay.options import MODES, KubeOptions
 from rayflow.submission.kuberay.pods import HEAD, WORKER, Marks, head_pod, start_params, worker_pod
 from rayflow.submission.kuberay.secrecy import checked_variables, refuse_secret
-from rayflow.submission.placing import PATIENCE, PLACEMENTS
+from rayflow.submission.placing import NODE_KINDS, PATIENCE, PLACEMENTS
 
 API_VERSION = "ray.io/v1"
 _STOP_S = 20
@@ -98,6 +98,7 @@ def _cluster(options: KubeOptions, groups: tuple[WorkerGroup, ...], marks: Marks
         cluster["autoscalerOptions"] = {"version": "v2", "idleTimeoutSeconds": options.idle_timeout_s}
     asked = placements(groups)
     told = {"RAYFLOW_USER": user, "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_S), PATIENCE: str(options.start_deadline_s)}
+    told[NODE_KINDS] = json.dumps([{**group.size.offers, "most": group.max_pods} for group in groups], sort_keys=True)
     if asked:
         told[PLACEMENTS] = json.dumps(asked, sort_keys=True)
     head = merged(head_pod(options, replace(marks, environ={**marks.environ, **told})), options.pod_template, HEAD)
@@ -148,7 +149,7 @@ def _check(job: DriverJob, options: KubeOptions) -> None:
     checked_variables("--env", job.environ)
     refuse_secret("The name of the user", job.user)
     for name in job.environ:
-        if name.startswith(("RAY_ADDRESS", "RAY_JOB", "RAYFLOW_USER", PLACEMENTS, PATIENCE)):
+        if name.startswith(("RAY_ADDRESS", "RAY_JOB", "RAYFLOW_USER", PLACEMENTS, PATIENCE, NODE_KINDS)):
             raise UserError(f"--env {name} cannot be given: Ray and rayflow write it in the cluster.")
 
 

@@ -107,3 +107,32 @@ class Lacking(FlowSpec):
     @step
     def end(self):
         pass
+
+
+class Ranged(FlowSpec):
+    """A step has any version of a range, and tells which, and where its Python is."""
+
+    @pypi(packages={"more-itertools": ">=8.14,<10.1.1"})
+    @step
+    def start(self):
+        import more_itertools
+
+        self.version, self.prefix = more_itertools.__version__, sys.prefix
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+class Older(FlowSpec):
+    """A step asks for another Python."""
+
+    @pypi(python="3.9")
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass

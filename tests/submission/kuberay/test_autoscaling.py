@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from rayflow.executors.room import NodeKind, Room
 from rayflow.submission.kuberay.groups import placements, worker_groups
 from tests.submission.kuberay.asking import cluster, job, made, options, spec
@@ -40,3 +42,12 @@ def test_each_steps_tasks_fit_the_pods_of_its_own_group_and_no_others():
             said.resources.cpus, said.resources.gpus, said.resources.memory_nbytes, {**said.resources.custom, **asked[step]}
         )
         assert [name for name, kind in kinds.items() if Room(kinds=[kind]).most(needs) > 0] == [step]
+
+
+def test_the_driver_is_told_of_the_pods_that_may_come_as_ray_reads_them():
+    manifest = made(STEPS, changes={"max_workers": 6})
+    container = cluster(manifest)["headGroupSpec"]["template"]["spec"]["containers"][0]
+    told = json.loads(next(each["value"] for each in container["env"] if each["name"] == "RAYFLOW_NODE_KINDS"))
+
+    read = {name: ({**resources, "most": most}) for name, (resources, _, most) in read_by_ray(manifest).items() if name != "headgroup"}
+    assert told == list(read.values())

@@ -71,7 +71,7 @@ class Wrapper:
 @dataclass(frozen=True)
 class StepSpec:
     """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`; the last of `wrappers` is outermost,
-    and `secrets` go around them."""
+    and `secrets` go around them. Of its tasks' checkpoints `checkpoints_kept` of each name are kept; 0: there are none."""
 
     retry: Retry = Retry()
     catch: Catch | None = None
@@ -79,6 +79,7 @@ class StepSpec:
     resources: Resources = Resources()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     is_isolated: bool = False
+    checkpoints_kept: int = 0
     wrappers: tuple[Wrapper, ...] = ()
     secrets: tuple[Wrapper, ...] = ()
     decorators: tuple[StepDecorator, ...] = ()

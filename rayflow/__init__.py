@@ -47,6 +47,12 @@ _HOMES = {
     "exit_hook": "rayflow.flow.flowdecorators",
     "package_suffixes": "rayflow.flow.flowdecorators",
     "package_modules": "rayflow.flow.flowdecorators",
+    "pypi_base": "rayflow.flow.flowdecorators",
+    "conda_base": "rayflow.flow.flowdecorators",
+    "uv_base": "rayflow.flow.flowdecorators",
+    "pypi": "rayflow.flow.packages",
+    "conda": "rayflow.flow.packages",
+    "uv": "rayflow.flow.packages",
     "user_step_decorator": "rayflow.flow.userdecorators",
     "UserStepDecorator": "rayflow.flow.userdecorators",
     "USER_SKIP_STEP": "rayflow.flow.userdecorators",
@@ -86,6 +92,10 @@ _HOMES = {
     "S3": "rayflow.s3",
     "Runner": "rayflow.runner",
     "NBRunner": "rayflow.runner",
+    "Deployer": "rayflow.runner.deployer",
+    "DeployedFlow": "rayflow.runner.deployed",
+    "NBDeployer": "rayflow.runner.deployer",
+    "TriggeredRun": "rayflow.runner.deployed",
 }
 
 if TYPE_CHECKING:
@@ -110,24 +120,30 @@ if TYPE_CHECKING:
     from rayflow.flow.current import current
     from rayflow.flow.deferred import config_expr
     from rayflow.flow.flowdecorators import (
+        conda_base,
         exit_hook,
         package_modules,
         package_suffixes,
         project,
+        pypi_base,
         schedule,
         trigger,
         trigger_on_finish,
+        uv_base,
     )
     from rayflow.flow.flowspec import FlowSpec
     from rayflow.flow.includefile import IncludeFile
     from rayflow.flow.multicore import parallel_imap_unordered, parallel_map, profile
     from rayflow.flow.mutators import FlowMutator, MutableFlow, MutableStep, StepMutator
+    from rayflow.flow.packages import conda, pypi, uv
     from rayflow.flow.parameters import JSONType, Parameter
     from rayflow.flow.parsers import conda_environment_yml_parser, pyproject_toml_parser, requirements_txt_parser, yaml_parser
     from rayflow.flow.secrets import secrets
     from rayflow.flow.step import step
     from rayflow.flow.userdecorators import USER_SKIP_STEP, UserStepDecorator, user_step_decorator
     from rayflow.runner import NBRunner, Runner
+    from rayflow.runner.deployed import DeployedFlow, TriggeredRun
+    from rayflow.runner.deployer import Deployer, NBDeployer
     from rayflow.s3 import S3
 
 __all__ = [
@@ -136,6 +152,8 @@ __all__ = [
     "Config",
     "ConfigValue",
     "DataArtifact",
+    "DeployedFlow",
+    "Deployer",
     "Flow",
     "FlowMutator",
     "FlowSpec",
@@ -143,6 +161,7 @@ __all__ = [
     "JSONType",
     "MutableFlow",
     "MutableStep",
+    "NBDeployer",
     "NBRunner",
     "Parameter",
     "Rayflow",
@@ -151,10 +170,13 @@ __all__ = [
     "Step",
     "StepMutator",
     "Task",
+    "TriggeredRun",
     "UserStepDecorator",
     "batch",
     "catch",
     "checkpoint",
+    "conda",
+    "conda_base",
     "conda_environment_yml_parser",
     "config_expr",
     "current",
@@ -176,6 +198,8 @@ __all__ = [
     "parallel_map",
     "profile",
     "project",
+    "pypi",
+    "pypi_base",
     "pyproject_toml_parser",
     "requirements_txt_parser",
     "resources",
@@ -187,6 +211,8 @@ __all__ = [
     "trigger",
     "trigger_on_finish",
     "user_step_decorator",
+    "uv",
+    "uv_base",
     "yaml_parser",
 ]
 

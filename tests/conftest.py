@@ -22,10 +22,12 @@ def pytest_configure() -> None:
     os.environ["RAYFLOW_HOME"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-home-{os.getpid()}")
     os.environ["RAYFLOW_STATE_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-state-{os.getpid()}")
     os.environ["RAYFLOW_CACHE"] = os.path.join(tempfile.gettempdir(), f"rayflow-cache-{os.getpid()}")
+    os.environ["RAYFLOW_ENVIRONMENTS_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-environments-{os.getpid()}")
 
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["RAYFLOW_CACHE"], ignore_errors=True)
+    shutil.rmtree(os.environ["RAYFLOW_ENVIRONMENTS_DIR"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -41,6 +41,8 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/store/codecs/shelf.py": "which serializers are switched off, in whatever process one is needed",
     "rayflow/client/session.py": "the root and the user that a notebook means when it names none",
     "rayflow/runtime/assembly.py": "the launcher's environment, sent to the workers of its own machine",
+    "rayflow/runtime/environments.py": "programs of an environment are found first by what a step starts there",
+    "rayflow/runtime/entering.py": "the program that a cluster's machine runs before a worker starts",
     "rayflow/runtime/session.py": "a worker takes on the launcher's environment",
     "rayflow/runtime/surroundings.py": "@environment around a task, and undoing what a task changed",
     "rayflow/flow/secrets.py": "what @secrets fetches goes there, for one step",

@@ -2,7 +2,7 @@
 
 What it is: the record of a run (`run`), its journal of committed events (`journal`), who may write it (`ownership`, `takeover`), how it is
 opened (`reading`), what one can ask it (`view`), the index of runs (`index`), the changes of
-their tags (`tags`), and the JSON forms of all that (`wire`).
+their tags (`tags`), what schedulers start (`deployments`) and under which names (`deployed`), and the JSON forms of all that (`wire`).
 
 The commit: blob -> pack -> journal line, durable -> fence looked at -> only then said to anyone. Packs and blobs that no
 journal line names are garbage, whoever wrote them, so workers need no fence.

@@ -86,6 +86,12 @@ def _process_state(pid: int) -> tuple[int, str]:
         return 0, ""
 
 
+def is_here(owner: Owner) -> bool:
+    """Whether the process, if it lives, is one of this machine and of this container."""
+    me = this_process()
+    return (owner.host, owner.boot, owner.namespace) == (me.host, me.boot, me.namespace)
+
+
 # -- epochs ------------------------------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,8 @@ class OpenedRun:
     view: RunView
     ending: Ending | None = None
     underway: dict[TaskKey, Underway] = field(default_factory=dict[TaskKey, Underway])
+    begins: dict[str, list[tuple[int, int]]] = field(default_factory=dict[str, list[tuple[int, int]]])
+    """By log: where in it (stdout, stderr) the output of each batch that was launched begins, in order."""
     _reader: JournalReader | None = None
 
     @property
@@ -118,6 +120,8 @@ class OpenedRun:
 
     def _launched(self, event: dict[str, Any]) -> None:
         indices = IndexSet.from_json(event["idx"])
+        if event.get("log"):
+            self.begins.setdefault(event["log"], []).append((event.get("out", 0), event.get("err", 0)))
         if len(indices) == 1:  # of larger batches only the worker knows which task is in progress
             underway = Underway(
                 step=event["step"],

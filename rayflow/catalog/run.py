@@ -47,6 +47,12 @@ class RunRecord:
     def layout(self) -> RunLayout:
         return RunLayout(self.flow, self.run_id)
 
+    @property
+    def locks(self) -> dict[str, str]:
+        """The digest of the lock of each step that has an environment of its own."""
+        steps: Mapping[str, Any] = self.facts.get("environments", {}).get("steps", {})
+        return {step: entry["lock"] for step, entry in steps.items()}
+
     def to_json(self) -> dict[str, Any]:
         return {
             "flow": self.flow,

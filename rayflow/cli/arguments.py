@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-_WITH_FLOW = ("run", "resume", "spin", "check", "show", "dump", "logs", "package", "output-raw", "output-dot", "output-options", "help")
+_SCHEDULERS = ("argo-workflows", "airflow", "step-functions", "kuberay-cron", "cron")
+_DATA = ("package", "output-raw", "output-dot", "output-options")
+_WITH_FLOW = ("run", "submit", "resume", "spin", "check", "show", "dump", "logs", "help", *_DATA, *_SCHEDULERS)
 _VALUED = ("--namespace", "--run-id", "--origin-run-id", "--artifacts-module", "--file", "--include", "--max-value-size", "--attempt", "-n")
 _MODULE_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
 

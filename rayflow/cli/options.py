@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from rayflow.settings.table import EXECUTORS, MODES, TABLES
+from rayflow.settings.table import ENVIRONMENTS, EXECUTORS, MODES, TABLES
 
 ENV_PREFIX = "RAYFLOW"
 _ROOT_HELP = "Where runs are kept: a directory or any fsspec URL (s3://bucket/path). Default: the nearest .rayflow, here or above."
@@ -63,6 +63,12 @@ def shared_options() -> list[click.Option]:
         ),
         click.Option(
             ["--with"], multiple=True, metavar="DECORATOR", help="Add a decorator to all steps that have none of its name: retry:times=2."
+        ),
+        click.Option(
+            ["--environment"],
+            type=click.Choice(ENVIRONMENTS),
+            help="Give steps that ask for packages (@pypi, @conda, @uv) a Python of their own; uv: all steps have those of the uv.lock "
+            "beside the flow, too. Default: local, this Python; of a resume that of the run that it continues.",
         ),
         click.Option(["--branch"], metavar="NAME", help="The branch of the flow's @project. Default: one of your own."),
         click.Option(["--production"], is_flag=True, help="The production branch of the flow's @project."),

@@ -13,7 +13,6 @@ from rayflow.model.errors import UsageError, UserError
 from rayflow.runtime.compat import METAFLOW, exists, served
 
 _OPTION = re.compile(r"(?<![\w-])(--(?:datastore-root|datastore|metadata|environment|event-logger|monitor))(?![\w-])")
-_COMMAND = re.compile(r"(?<![\w-])(argo-workflows|step-functions)(?![\w-])")
 _VARIABLE = re.compile(r"\bMETAFLOW_\w+")
 _GUARDS = ("ImportError", "ModuleNotFoundError", "Exception")
 _OF_RUNNER = ("datastore", "metadata", "environment", "event_logger", "monitor")
@@ -137,7 +136,7 @@ class _Reading(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, str):
-            for name in {*_OPTION.findall(node.value), *_COMMAND.findall(node.value)}:
+            for name in set(_OPTION.findall(node.value)):
                 self._add(name, Kind.OPTION, node.lineno, is_blocking=False)  # of whatever program, whenever it is called
             for name in set(_VARIABLE.findall(node.value)):
                 self._add("METAFLOW_", Kind.VARIABLE, node.lineno, name)

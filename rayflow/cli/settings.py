@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rayflow.model.errors import UsageError
 from rayflow.settings.reading import StatedSettings, read_settings
-from rayflow.settings.table import DEFAULT_DECOSPECS, STATE_DIR
+from rayflow.settings.table import DEFAULT_DECOSPECS, NODE_KINDS, STATE_DIR
 
 if TYPE_CHECKING:
     from rayflow.flow.configs import ConfigSources
@@ -44,6 +44,13 @@ class Surroundings:
         home = self.environ.get("HOME") or os.path.expanduser("~")
         own = self.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
         return os.path.abspath(self.stated[STATE_DIR] or os.path.join(own, "rayflow"))
+
+    @property
+    def environments_dir(self) -> str:
+        """Where the Pythons of steps are kept."""
+        from rayflow.settings.here import environments_dir
+
+        return environments_dir(self.stated)
 
     @property
     def user(self) -> str:
@@ -97,7 +104,11 @@ class Surroundings:
             branch=options.get("branch"),
             is_production=bool(options.get("production")),
             triggers=tuple(options.get("trigger") or ()),
+            environment=options.get("environment"),
+            environments_dir=self.environments_dir,
             compat=active(),
+            decospecs=tuple(dict.fromkeys([*options.get("with", ()), *self.default_decospecs])),
+            node_kinds=self.stated[NODE_KINDS] or (),
             code=options.get("code"),
             package_suffixes=suffixes_of(options.get("package_suffixes") or ""),
             package_modules=modules_of(options.get("package_modules") or ""),

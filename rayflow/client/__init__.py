@@ -8,8 +8,8 @@ What it is, from the bottom up:
 * `roots` - roots and runs that this process has open; `session` - which root and namespace it looks at.
 * `attempts` - which record stands for a task (committed, failed, under way) and what it sees; `bookkeeping` - artifacts which
   Metaflow stores with each task (`_foreach_stack`, `_success` ...) and which are computed here when somebody reads them;
-  `facts` - the same for its metadata; `logs` - what it printed; `following` - the same as it arrives; `descent` - where it led;
-  `tags` - the tags of a run as they are now.
+  `facts` - the same for its metadata; `surroundings` - its environment; `logs` - what it printed; `following` - the same as it arrives;
+  `descent` - where it led; `tags` - the tags of a run as they are now.
 * `flows`, `runs`, `tasks`, `data`, `package` - the objects: `Rayflow`, `Flow`, `Run`, `Step`, `Task`, `DataArtifact`.
 * `finding` - which of the runs are meant, by state, time, tags and parameters.
 * `comparing` - how two runs differ; `codediff` and `differences` - the same of two code packages, and of two values.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-STATES = ("running", "succeeded", "failed", "interrupted", "unknown")
+STATES = ("pending", "running", "succeeded", "failed", "interrupted", "unknown")
 Found = tuple["Run", IndexEntry]
 
 

@@ -12,6 +12,9 @@ from rayflow.client.attempts import Attempt, attempt_of
 from rayflow.client.logs import LogRange, log_of
 from rayflow.client.tasks import Task
 
+_RAY_S_OWN = b":task_name:"
+"""Ray writes such a line between the batches of a worker."""
+
 
 class Line(NamedTuple):
     """A line that a task wrote to "stdout" or "stderr". `moment` is naive and in UTC."""
@@ -83,4 +86,5 @@ class LogFollower:
             content = content[: content.rfind(b"\n") + 1]
         self._told[place] = begin + len(content) if log.end is None else max(begin, log.end)
         for moment, line in left.lines_of(content):
-            yield Line(task, stream, moment, line.decode("utf-8", "replace"))
+            if not line.startswith(_RAY_S_OWN):
+                yield Line(task, stream, moment, line.decode("utf-8", "replace"))

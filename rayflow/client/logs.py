@@ -7,11 +7,12 @@ size of out, size of err, noted about every 50 ms. A line's time is that of the 
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rayflow.catalog.reading import Underway
 from rayflow.catalog.run import read_run
 from rayflow.client.attempts import Attempt
 from rayflow.client.base import utc_time
@@ -97,10 +98,17 @@ def log_of(attempt: Attempt, stream: str, now_us: int) -> LogRange | None:
         begin = underway.out_begin if kind == "out" else underway.err_begin
         if attempt.before is not None and attempt.before.name == underway.log_name:
             begin = max(begin, attempt.before.out_end if kind == "out" else attempt.before.err_end)
-        return LogRange(handle.store, layout, underway.log_name, kind, begin, None, now_us)
+        end = _next_begin(handle.opened.begins.get(underway.log_name, ()), underway, kind)
+        return LogRange(handle.store, layout, underway.log_name, kind, begin, end, now_us)
     row = attempt.row
     if row is None or row.logs is None:
         return None
     span = row.logs
     begin, end = (span.out_begin, span.out_end) if kind == "out" else (span.err_begin, span.err_end)
     return LogRange(handle.store, layout, span.name, kind, begin, end, row.started_us + int(row.seconds * 1e6))
+
+
+def _next_begin(begins: Sequence[tuple[int, int]], underway: Underway, kind: str) -> int | None:
+    """Where the worker's next batch begins in the log: its attempt is then over, though it is not recorded yet. None while it goes on."""
+    place = bisect_right(begins, (underway.out_begin, underway.err_begin))
+    return None if place == len(begins) else begins[place][0 if kind == "out" else 1]

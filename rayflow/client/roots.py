@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from rayflow.catalog.index import IndexEntry, flows_of, is_flow, newest_first
-from rayflow.catalog.ownership import is_alive
+from rayflow.catalog.ownership import is_alive, last_epoch
 from rayflow.catalog.reading import OpenedRun, opened_run, stored_ending
 from rayflow.catalog.run import RunRecord, read_run
 from rayflow.catalog.view import RunView
@@ -100,6 +100,11 @@ class RunHandle:
     def is_alive(self) -> bool:
         """Whether a driver works on the run. Takes seconds where only its heartbeat can tell (see `catalog.ownership`)."""
         return is_alive(self.store, self.layout)
+
+    @property
+    def waits_for_driver(self) -> bool:
+        """Whether the run was submitted, and nobody has driven it yet."""
+        return self.record.launcher is None and "submitted_to" in self.record.facts and last_epoch(self.store, self.layout) == 0
 
     def element(self, split: str, index: int, position: int) -> Any:
         """The element that split `position` of task `index` of foreach step `split` stands for; KeyError where it is not known."""

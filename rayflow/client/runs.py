@@ -12,6 +12,7 @@ from rayflow.client.base import Container, local_time
 from rayflow.client.html import MOST_ROWS, card, left_out, stage, table, told, when
 from rayflow.client.package import RayflowCode
 from rayflow.client.roots import RunHandle
+from rayflow.client.surroundings import environment_info
 from rayflow.client.tags import tag_list
 from rayflow.client.tasks import Task
 from rayflow.client.trigger import Trigger
@@ -140,8 +141,9 @@ class Step(Container[Task]):
 
     @property
     def environment_info(self) -> dict[str, Any]:
-        """What is recorded about where the run was started."""
-        return dict(self._handle.record.facts)
+        """What is recorded about where the run was started; and of a step with an environment of its own, what that is: `type`, `python`,
+        `packages` (name and version of all), `lock` (where the requirements file is)."""
+        return environment_info(self._handle, self.id)
 
     @property
     def parent_steps(self) -> Iterator[Step]:
@@ -189,7 +191,8 @@ class Run(Container[Step]):
 
     @property
     def state(self) -> str:
-        """ "running", "succeeded", "failed" or "interrupted"; "unknown" where nothing is recorded and no driver lives any more.
+        """ "running", "succeeded", "failed" or "interrupted"; "pending" where it was submitted, and no driver began yet; "unknown" where
+        nothing is recorded and no driver lives any more.
 
         Takes up to 3 s (a bucket: 25 s) where the driver is on another machine and only its heartbeat can tell.
         """
@@ -200,7 +203,9 @@ class Run(Container[Step]):
             return "running"
         self._handle.look()  # it may have ended since
         ending = self._handle.opened.ending
-        return ending.outcome.value if ending is not None else "unknown"
+        if ending is not None:
+            return ending.outcome.value
+        return "pending" if self._handle.waits_for_driver else "unknown"
 
     status = state
 

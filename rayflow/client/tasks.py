@@ -18,6 +18,7 @@ from rayflow.client.html import MOST_ROWS, card, left_out, table, told, when
 from rayflow.client.logs import LogRange, log_of
 from rayflow.client.package import RayflowCode
 from rayflow.client.roots import RunHandle
+from rayflow.client.surroundings import environment_info
 from rayflow.flow.current import current
 from rayflow.model.caught import CaughtException
 from rayflow.model.indexes import TaskKey
@@ -146,8 +147,9 @@ class Task(Container[DataArtifact]):
 
     @property
     def environment_info(self) -> dict[str, Any]:
-        """What is recorded about where the run was started."""
-        return dict(self._handle.record.facts)
+        """What is recorded about where the run was started; and of a step with an environment of its own, what that is: `type`, `python`,
+        `packages` (name and version of all), `lock` (where the requirements file is)."""
+        return environment_info(self._handle, self._parts[2])
 
     # Artifacts
 

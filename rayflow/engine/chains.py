@@ -26,7 +26,7 @@ def goes_on(graph: Graph, specs: Mapping[str, StepSpec], step: str, target: str)
     ours, theirs = specs.get(step, StepSpec()), specs.get(target, StepSpec())
     if ours.is_isolated or theirs.is_isolated:
         return False
-    return ours.resources == theirs.resources and ours.environment == theirs.environment
+    return (ours.resources, ours.environment, ours.python) == (theirs.resources, theirs.environment, theirs.python)
 
 
 def can_go_on(graph: Graph, specs: Mapping[str, StepSpec], step: str) -> bool:

@@ -9,6 +9,9 @@ from typing import Protocol
 from rayflow.model.ports import Work
 from rayflow.model.reports import Report
 
+ENVIRONMENT_VARIABLES = {"PYTHONNOUSERSITE": "1"}
+"""What workers in an environment are started with: packages of the account's own site would be seen there otherwise."""
+
 
 class Entry(Protocol):
     """Performs a batch; yields its reports as they become true, those together that do so together: a message is what costs.

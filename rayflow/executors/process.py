@@ -15,13 +15,20 @@ from dataclasses import dataclass, field
 
 from rayflow.executors import pipes
 from rayflow.executors.deaths import death_of, failure_of_exit, oom_kills
+from rayflow.executors.entry import ENVIRONMENT_VARIABLES
 from rayflow.executors.progress import read_progress
 from rayflow.model.ports import Capabilities, Seat, Work
 from rayflow.model.records import Failure, FailureKind
 from rayflow.model.reports import BatchOver, BatchStarted, Report, RowsDone, WorkerDied
 from rayflow.model.spec import Resources
 
-_Environment = tuple[tuple[str, str], ...]
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What makes children unlike each other: the Python that performs the work, and the step's environment variables."""
+
+    python: str
+    variables: tuple[tuple[str, str], ...]
 
 
 @dataclass(eq=False)
@@ -29,7 +36,7 @@ class _Child:
     process: subprocess.Popen[bytes]
     writing: int
     reading: int
-    environment: _Environment
+    kind: _Kind
     work: Work | None = None
     started: BatchStarted | None = None
     ending: int | None = None
@@ -44,7 +51,7 @@ class _Child:
 
 @dataclass(eq=False)
 class ProcessExecutor:
-    """At most `max_children` children at once; one batch each. A step with an `@environment` of its own gets children of its own.
+    """At most `max_children` children at once; one batch each. A step with variables or a Python of its own gets children of its own.
 
     The first child is started by `warm_up`, so that its start overlaps with what the launcher still has to do.
     """
@@ -59,7 +66,7 @@ class ProcessExecutor:
 
     def warm_up(self) -> None:
         """Starts one child without work."""
-        self._spawn(())
+        self._spawn(_Kind(sys.executable, ()))
 
     def submit(self, work: Work) -> None:
         self._waiting.append(work)
@@ -75,7 +82,7 @@ class ProcessExecutor:
                 self._give(child, self._waiting.popleft())
             elif self._has_room(head.seat):
                 for work in [self._waiting.popleft() for _ in range(head.seat.size)]:
-                    self._give(self._idle_for(work) or self._spawn(_environment_of(work)), work)
+                    self._give(self._idle_for(work) or self._spawn(_kind_of(work)), work)
             else:
                 return
 
@@ -95,10 +102,10 @@ class ProcessExecutor:
         return sum(child.work is not None for child in self._children)
 
     def _idle_for(self, work: Work) -> _Child | None:
-        environment = _environment_of(work)
+        kind = _kind_of(work)
         for child in self._children:
             is_idle = child.work is None and not child.is_killed
-            if is_idle and child.environment == environment and not (work.is_isolated and child.is_used):
+            if is_idle and child.kind == kind and not (work.is_isolated and child.is_used):
                 return child
         return None
 
@@ -112,22 +119,22 @@ class ProcessExecutor:
             if done is None:
                 return None
             self._end(done)
-        return idle or self._spawn(_environment_of(work))
+        return idle or self._spawn(_kind_of(work))
 
-    def _spawn(self, environment: _Environment) -> _Child:
+    def _spawn(self, kind: _Kind) -> _Child:
         child_reads, parent_writes = os.pipe()
         parent_reads, child_writes = os.pipe()
-        command = [sys.executable, "-m", "rayflow.executors.child", self.entry, str(child_reads), str(child_writes)]
+        command = [kind.python, "-m", "rayflow.executors.child", self.entry, str(child_reads), str(child_writes)]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             pass_fds=(child_reads, child_writes),
-            env={**_child_environment(), **dict(environment)},
+            env={**_child_environment(), **dict(kind.variables)},
             start_new_session=True,  # Ctrl-C is the launcher's to handle; killing the group takes what user code started along
         )
         os.close(child_reads)
         os.close(child_writes)
-        child = _Child(process, parent_writes, parent_reads, environment)
+        child = _Child(process, parent_writes, parent_reads, kind)
         self._children.append(child)
         self._selector.register(parent_reads, selectors.EVENT_READ, child)
         return child
@@ -236,8 +243,10 @@ class ProcessExecutor:
         self._children.remove(child)
 
 
-def _environment_of(work: Work) -> _Environment:
-    return tuple(sorted(work.environment.items()))
+def _kind_of(work: Work) -> _Kind:
+    if work.python is None:
+        return _Kind(sys.executable, tuple(sorted(work.environment.items())))
+    return _Kind(work.python.path, tuple(sorted({**ENVIRONMENT_VARIABLES, **work.environment}.items())))
 
 
 def _is_over(child: _Child) -> bool:

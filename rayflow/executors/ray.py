@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
-import math
 import os
 import pickle
 import signal
@@ -17,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,11 @@ from rayflow.executors.deaths import death_of
 from rayflow.executors.entry import load_entry, prepare_entry
 from rayflow.executors.local import LocalCluster
 from rayflow.executors.progress import Progress, find_progress, read_progress
+from rayflow.executors.ray_cluster import Cluster, cluster_now
 from rayflow.executors.ray_faults import failure_of, peak_in
 from rayflow.executors.ray_gangs import PlacedGangs
+from rayflow.executors.ray_options import options_of
+from rayflow.executors.room import NodeKind, Room
 from rayflow.executors.watch import Watch
 from rayflow.model.errors import ClusterFault
 from rayflow.model.ports import Capabilities, Work
@@ -43,9 +45,10 @@ _log = logging.getLogger(__name__)
 _SHARED_KEPT = 4
 _WARM_UP_S = 5.0
 _LAST_LOOK_S = 1.0
+_LOOK_AT_NODES_S = 2.0
+"""How often the nodes of a cluster that others run are looked at: they come and go."""
 LOOK_FOR_CANCEL_S = 0.2
 """How often a worker asks whether its batch was cancelled: a look costs 2 ms where all cores are busy."""
-_ISOLATED = "RAYFLOW_ISOLATED"
 
 
 @dataclass(eq=False)
@@ -77,6 +80,7 @@ class RayExecutor:
     num_cpus: int | None = None
     num_gpus: int | None = None
     progress_dir: str = ""
+    kinds: tuple[NodeKind, ...] = ()
     capabilities: Capabilities = Capabilities(can_kill=True, can_isolate=True, can_fan_out=True, can_lend=True)
     _boot: threading.Thread | None = None
     _fault: BaseException | None = None
@@ -87,9 +91,7 @@ class RayExecutor:
     _token: str = field(default_factory=lambda: os.urandom(8).hex())
     _flights: dict[Any, _Flight] = field(default_factory=dict[Any, _Flight])
     _shared: dict[str, Any] = field(default_factory=dict[str, Any])
-    _cluster: dict[str, float] = field(default_factory=dict[str, float])
-    _spans_hosts: bool = False
-    _lend_nbytes: int = 0
+    _cluster: Cluster = Cluster()
     _closing: threading.Event = field(default_factory=threading.Event)
     _own: LocalCluster | None = None
     _admission: Admission | None = None
@@ -125,7 +127,10 @@ class RayExecutor:
 
     def _live(self) -> None:
         self._connect()
-        self._closing.wait()
+        while not self._closing.wait(_LOOK_AT_NODES_S):
+            if self.address is not None and self._fault is None:  # nodes of a cluster of one's own neither come nor go
+                with contextlib.suppress(Exception):  # a cluster that is lost says so to those who use it
+                    self._cluster = cluster_now(self._ray, self.kinds)
         if self._ray is not None and self._owns_connection and self._fault is None:
             self._ray.shutdown()
 
@@ -143,22 +148,12 @@ class RayExecutor:
                 self._init(ray)
             self._perform = ray.remote(_perform)
             self._perform_once = ray.remote(max_calls=1)(_perform)
-            self._cluster = dict(ray.cluster_resources())
-            self._look_at(node for node in ray.nodes() if node["Alive"])
+            self._cluster = cluster_now(ray, self.kinds)
             self._warm_up(ray)
         except BaseException as fault:  # noqa: BLE001 - told to whoever asks is_ready, whatever Ray raised
             self._fault = fault
         finally:
             self._ready.set()
-
-    def _look_at(self, nodes: Iterable[Mapping[str, Any]]) -> None:
-        """Notes what of the nodes decides how values are handed over: no value may take more than a quarter of any object store."""
-        hosts, stores = set[str](), list[float]()
-        for node in nodes:
-            hosts.add(node["NodeManagerHostname"])
-            stores.append(node["Resources"].get("object_store_memory", 0.0))
-        self._spans_hosts = len(hosts) > 1
-        self._lend_nbytes = int(min(stores, default=0.0)) // 4
 
     def _init(self, ray: Any) -> None:
         from rayflow.executors.connecting import Admission, has_token, on_loopback, reread_token
@@ -190,7 +185,7 @@ class RayExecutor:
         100,000 trivial splits; to a thread of the worker, what user code forks would inherit the locks of its imports.
         """
         warm = ray.remote(_warm).options(num_cpus=1, max_retries=0)
-        begun = [warm.remote(self.entry) for _ in range(max(1, min(4, int(self._cluster.get("CPU", 1)))))]
+        begun = [warm.remote(self.entry) for _ in range(max(1, min(4, self._cluster.room.slots(Resources()))))]
         prepare_entry(self.entry)  # the driver will need the same, and has to wait anyway
         deadline = time.monotonic() + _WARM_UP_S
         while not self._closing.is_set() and time.monotonic() < deadline and not ray.wait(begun, num_returns=1, timeout=0.1)[0]:
@@ -210,24 +205,10 @@ class RayExecutor:
             self._begin(work, where)
 
     def _begin(self, work: Work, where: Any = None) -> None:
-        needs = work.resources
-        options: dict[str, Any] = {"num_cpus": needs.cpus, "name": work.name, "max_retries": 0, "num_returns": "streaming"}
-        if needs.gpus:
-            options["num_gpus"] = needs.gpus
-        if needs.memory_nbytes:
-            options["memory"] = needs.memory_nbytes
-        if needs.custom:
-            options["resources"] = dict(needs.custom)
-        if where is not None:
-            options["scheduling_strategy"] = where
-        environment = dict(work.environment)
-        if work.is_isolated:
-            environment[_ISOLATED] = "1"  # workers of another environment are others, and after one call they end
-        if environment:
-            options["runtime_env"] = {"env_vars": environment}
+        options = options_of(work, where, is_elsewhere=self.address is not None)
         function = self._perform_once if work.is_isolated else self._perform
         key = self._cancel_key(work.batch.id)
-        work = replace(work, lend_nbytes=self._lend_nbytes, spans_hosts=self._spans_hosts)
+        work = replace(work, lend_nbytes=self._cluster.lend_nbytes, spans_hosts=self._cluster.spans_hosts)
         generator = function.options(**options).remote(self.entry, replace(work, shared=b""), self._share(work), key, time.time())
         self._flights[generator] = _Flight(work, generator)
 
@@ -331,19 +312,13 @@ class RayExecutor:
 
     def slots(self, resources: Resources) -> int:
         self.wait_until_ready()
-        needs = {"CPU": resources.cpus, "GPU": resources.gpus, "memory": resources.memory_nbytes or 0, **resources.custom}
-        return max(0, int(min((self._cluster.get(name, 0.0) / need for name, need in needs.items() if need), default=10_000)))
+        return self._cluster.room.in_flight(resources)
 
-    def limit(self, resources: Resources, size: int = 1) -> Resources:
-        """The needs, cut to what the whole cluster has for each of `size` tasks at once: for clusters of this machine."""
+    @property
+    def room(self) -> Room:
+        """What there is room for, as last seen."""
         self.wait_until_ready()
-        share = {name: math.floor(amount / size * 1000) / 1000 for name, amount in self._cluster.items()}
-        return Resources(
-            cpus=min(resources.cpus, share.get("CPU", 1.0)),
-            gpus=min(resources.gpus, share.get("GPU", 0.0)),
-            memory_nbytes=int(min(resources.memory_nbytes, share.get("memory", 0.0))) if resources.memory_nbytes else None,
-            custom={name: min(need, share.get(name, 0.0)) for name, need in resources.custom.items()},
-        )
+        return self._cluster.room
 
     def close(self) -> None:
         if not self._owns_connection:  # what is under way would go on; with a connection of its own, Ray ends it

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rayflow.executors.room import wanted
 from rayflow.model.ports import Work
 from rayflow.model.spec import Resources
 
@@ -104,8 +105,7 @@ class PlacedGangs:
 
 def bundle_of(needs: Resources) -> dict[str, float]:
     """What one node needs, in Ray's words. Ray refuses an empty bundle, so one that needs nothing holds a little of a CPU."""
-    wanted = {"CPU": needs.cpus, "GPU": needs.gpus, "memory": float(needs.memory_nbytes or 0), **needs.custom}
-    return {name: amount for name, amount in wanted.items() if amount} or {"CPU": 0.001}
+    return wanted(needs) or {"CPU": 0.001}
 
 
 def _address_of(room: Any) -> str | None:

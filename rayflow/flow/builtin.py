@@ -14,6 +14,8 @@ from rayflow.model.graph import Node
 from rayflow.model.spec import MAX_RETRIES, Catch, Resources, Retry, StepDecorator, StepSpec
 
 _MIB = 1024 * 1024
+ACCELERATOR, ACCELERATOR_SHARE = "accelerator_type:", 0.001
+"""Ray's resource of a type of GPU, and how much of it a task asks for, so that any number of tasks may."""
 
 
 def _where(node: Node, decorator: StepDecorator) -> str:
@@ -93,6 +95,9 @@ def _compile_resources(spec: StepSpec, decorator: StepDecorator, node: Node) -> 
         for name, amount in _custom_resources(node, other).items():
             custom[name] = max(amount, custom.get(name, 0))
     gpus = _largest(node, asking, "gpu") or 0
+    for other in asking:
+        if other.attributes.get("gpu_type") is not None:
+            custom[_accelerator(node, other, gpus)] = ACCELERATOR_SHARE
     if gpus > 1 and gpus != int(gpus):
         raise InvalidDecoratorAttribute(
             f"{_where(node, decorator)} has gpu={gpus}. A fraction shares one GPU (0 < gpu < 1); more than one are counted whole."
@@ -105,6 +110,16 @@ def _compile_resources(spec: StepSpec, decorator: StepDecorator, node: Node) -> 
         custom=custom,
     )
     return replace(spec, resources=needs)
+
+
+def _accelerator(node: Node, decorator: StepDecorator, gpus: float) -> str:
+    """The resource by which Ray finds nodes with that type of GPU: it gives every such node one of it."""
+    gpu_type = decorator.attributes["gpu_type"]
+    if not isinstance(gpu_type, str) or not gpu_type or not gpus:
+        raise InvalidDecoratorAttribute(
+            f"{_where(node, decorator)} has gpu_type={gpu_type!r}. Give Ray's name of the type, and how many: gpu=1, gpu_type='A100'."
+        )
+    return f"{ACCELERATOR}{gpu_type}"
 
 
 def _largest(node: Node, asking: list[StepDecorator], attribute: str) -> float | None:
@@ -163,8 +178,9 @@ catch = register(DecoratorKind("catch", {"var": None, "print_exception": True}, 
 timeout = register(DecoratorKind("timeout", {"seconds": 0, "minutes": 0, "hours": 0}, _compile_timeout))
 """Each attempt may take the sum of the three; then `TimeoutException` is raised in the step."""
 
-resources = register(DecoratorKind("resources", {**_NEEDS, "resources": None}, _compile_resources))
-"""What a task needs: `cpu`, `gpu` (fractions too), `memory` in MB, and `resources`, a mapping of custom Ray resources."""
+resources = register(DecoratorKind("resources", {**_NEEDS, "gpu_type": None, "resources": None}, _compile_resources))
+"""What a task needs: `cpu`, `gpu` (fractions too), `gpu_type` (as Ray names it: "A100"), `memory` in MB, and `resources`, a mapping of
+custom Ray resources."""
 
 environment = register(DecoratorKind("environment", {"vars": {}}, _compile_environment))
 """Environment variables of the step's process."""
@@ -179,7 +195,7 @@ parallel = register(DecoratorKind("parallel"))
 """The step is a gang, called with `self.next(self.train, num_parallel=N)`."""
 
 kubernetes = register(DecoratorKind("kubernetes", {**dict.fromkeys(_KUBERNETES_ONLY), **_NEEDS}, _compile_resources))
-"""Its `cpu`, `gpu` and `memory` count like those of `@resources`; the rest is kept for the cluster that runs the step."""
+"""Its `cpu`, `gpu` and `memory` count like those of `@resources`; the rest is what the step's pods have on KubeRay."""
 
 batch = register(
     DecoratorKind(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import rayflow.flow.builtin  # pyright: ignore[reportUnusedImport] - registers the decorators
+import rayflow.flow.packages  # pyright: ignore[reportUnusedImport] - so does this
 import rayflow.flow.secrets  # noqa: F401  # pyright: ignore[reportUnusedImport] - so does this
 from rayflow.flow.configs import ConfigSources, namespace_of, resolved_configs
 from rayflow.flow.configvalue import ConfigValue

@@ -42,19 +42,18 @@ class Behaviour:
     here: str
 
 
-_OWN_ENVIRONMENT = "Tasks run with the packages of the Python that starts the run; no environment is made for a step."
-_INSTALL = "Remove it, and install the packages there (a virtual environment, or the cluster's image)."
-_SCHEDULED = "It is kept with the run, and starts nothing: there is no deployment to a scheduler."
-_CRON = "Have whatever schedules your jobs start `rayflow run FLOW.py`; --trigger FLOW/RUN tells what started it."
-_SENSOR = "There is no deployment to Airflow."
+_OWN_ENVIRONMENT = "Without --environment it says nothing, and a warning tells so; Metaflow refuses the flow then."
+_INSTALL = "Nothing: say --environment pypi where the step is to have its packages."
+_SENSOR = "The file for Airflow has one task, which starts the whole run: no sensor waits before it."
+_BY_ARGO = "Use @trigger and `argo-workflows create`, or have the DAG before start this one."
 _HOOKS = "The hooks of Metaflow's own decorators do not exist here."
 _ROOT = "Data, records and logs of a run are under one root."
 
 DIFFERENCES: tuple[Difference, ...] = (
-    Difference("conda", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
-    Difference("conda_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
-    Difference("pypi", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
-    Difference("pypi_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL),
+    Difference("conda", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
+    Difference("conda_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
+    Difference("pypi", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
+    Difference("pypi_base", Kind.DECORATOR, _OWN_ENVIRONMENT, _INSTALL, is_blocking=False),
     Difference(
         "batch",
         Kind.DECORATOR,
@@ -64,17 +63,28 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "kubernetes",
         Kind.DECORATOR,
-        "cpu, gpu and memory count like those of @resources; images, secrets, volumes and the like are those of the Ray cluster.",
-        "Run on a Ray cluster on Kubernetes (KubeRay) with --address, and give its workers what the step needs.",
+        "cpu, gpu and memory count like those of @resources; the rest says what pods have where the run is submitted to KubeRay.",
+        "Say `rayflow submit FLOW.py --on kuberay`; a run is one RayJob there, not a pod per task.",
         is_blocking=False,
     ),
     Difference("card", Kind.DECORATOR, "There are no cards.", "Remove it; what a card shows can be an artifact."),
     Difference("pytorch_parallel", Kind.DECORATOR, "Only @parallel starts gangs.", "Use @parallel, and start torch by current.parallel."),
-    Difference("schedule", Kind.DECORATOR, _SCHEDULED, _CRON, is_blocking=False),
-    Difference("trigger", Kind.DECORATOR, _SCHEDULED, _CRON, is_blocking=False),
-    Difference("trigger_on_finish", Kind.DECORATOR, _SCHEDULED, _CRON, is_blocking=False),
-    Difference("airflow_external_task_sensor", Kind.DECORATOR, _SENSOR, _CRON),
-    Difference("airflow_s3_key_sensor", Kind.DECORATOR, _SENSOR, _CRON),
+    Difference(
+        "trigger",
+        Kind.DECORATOR,
+        "Argo Workflows alone starts flows by events, which come through an EventSource of yours.",
+        "Deploy with `argo-workflows create --event-source NAME`.",
+        is_blocking=False,
+    ),
+    Difference(
+        "trigger_on_finish",
+        Kind.DECORATOR,
+        "Argo Workflows alone starts a flow after another, which it has started too.",
+        "Deploy both with `argo-workflows create`.",
+        is_blocking=False,
+    ),
+    Difference("airflow_external_task_sensor", Kind.DECORATOR, _SENSOR, _BY_ARGO),
+    Difference("airflow_s3_key_sensor", Kind.DECORATOR, _SENSOR, _BY_ARGO),
     Difference(
         "resources",
         Kind.DECORATOR,
@@ -95,10 +105,19 @@ DIFFERENCES: tuple[Difference, ...] = (
         "A serializer is known when its class is declared or imported, and a package's by an entry point.",
         "Name it in the entry points of its package, in the group rayflow.serializers.",
     ),
-    Difference("Deployer", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
-    Difference("DeployedFlow", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
-    Difference("NBDeployer", Kind.NAME, "Flows are not deployed to a scheduler.", _CRON),
-    Difference("namespaced_event_name", Kind.NAME, "There are no events of a scheduler.", _CRON),
+    Difference(
+        "Deployer",
+        Kind.NAME,
+        "A whole run is one job of the scheduler, so that a scheduler shows no steps; it has cron and kuberay_cron, too.",
+        "Give create() what the scheduler needs here, such as root= and image=: docs/tasks/schedules.md.",
+        is_blocking=False,
+    ),
+    Difference(
+        "namespaced_event_name",
+        Kind.NAME,
+        "Events are named as they are written.",
+        "Write the name in full: @trigger(event='mfns.PROJECT.BRANCH.NAME').",
+    ),
     Difference("StepDecorator", Kind.NAME, _HOOKS, "Write it as @user_step_decorator, or as StepMutator."),
     Difference("FlowDecorator", Kind.NAME, _HOOKS, "Write it as FlowMutator."),
     Difference("R", Kind.NAME, "Flows are written in Python.", "Call R as a program from a step."),
@@ -124,11 +143,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("--datastore", Kind.OPTION, _ROOT, "Say --root URL: a directory, or s3://bucket/path."),
     Difference("--datastore-root", Kind.OPTION, _ROOT, "Say --root URL: a directory, or s3://bucket/path."),
     Difference("--metadata", Kind.OPTION, _ROOT, "Leave it out; --root URL says where a run is."),
-    Difference("--environment", Kind.OPTION, _OWN_ENVIRONMENT, "Leave it out."),
     Difference("--event-logger", Kind.OPTION, "There is none.", "Leave it out; --json writes events for programs."),
     Difference("--monitor", Kind.OPTION, "There is none.", "Leave it out; --json writes events for programs."),
-    Difference("argo-workflows", Kind.OPTION, "Flows are not deployed to a scheduler.", _CRON),
-    Difference("step-functions", Kind.OPTION, "Flows are not deployed to a scheduler.", _CRON),
     Difference(
         "METAFLOW_",
         Kind.VARIABLE,
@@ -174,6 +190,19 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         "reused, so that module state is shared by the tasks that run there; `@isolated` gives a new one",
     ),
     Behaviour(
+        "Environments",
+        "`--environment pypi` and steps that ask for no packages",
+        "have an empty environment",
+        "have the packages of the Python that starts the run",
+    ),
+    Behaviour(
+        "Environments",
+        "`--environment uv`",
+        "is for remote steps; `uv run` makes the environment here",
+        "gives each step a Python with the packages of the `uv.lock` beside the flow, here too; `@uv(packages=...)` replaces or adds some",
+    ),
+    Behaviour("Environments", "`resume` without `--environment`", "has none", "has that of the run that it continues, and its locks"),
+    Behaviour(
         "Runs",
         "a run that failed",
         "looks like one that is still running",
@@ -204,6 +233,16 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         "Runs", "`--pylint`, `check --warnings`", "call pylint", "are accepted; rayflow alone checks flows, and each finding is an error"
     ),
     Behaviour("Decorators of one's own", "a replaced body that returns None", "takes no transition", "takes the one in the source"),
+    Behaviour(
+        "Schedulers",
+        "a deployed run",
+        "a task of the scheduler for each step",
+        "one RayJob, which the scheduler starts and waits for; `@retry` is rayflow's",
+    ),
+    Behaviour(
+        "Schedulers", "a deployed run that is tried again", "runs its failed steps again", "goes on, as the same run, with what is not done"
+    ),
+    Behaviour("Schedulers", "runs of one deployment that are due while one goes on", "run beside it", "are left out"),
     Behaviour("S3", '`get_recursive(["a"])`', "brings `ab.txt`, too", "brings `a` and what is below it"),
     Behaviour("S3", "`put` of an open file", "closes it", "leaves it open"),
     Behaviour("S3", "keys with `..`", "are taken", "are refused"),

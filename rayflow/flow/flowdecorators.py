@@ -1,5 +1,5 @@
-"""Decorators of whole flows: `@project`, `@schedule`, `@trigger`, `@trigger_on_finish`, `@exit_hook`, `@package_suffixes`,
-`@package_modules`. Data, as those of steps are."""
+"""Decorators of whole flows: `@project`, `@schedule`, `@trigger`, `@exit_hook`, `@package_suffixes`, `@pypi_base` and the like. Data, as
+those of steps are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 from rayflow.flow.decorators import refuse_unknown
 from rayflow.flow.deferred import evaluated, has_deferred
+from rayflow.flow.packages import DEFAULTS, check_base
 from rayflow.model.errors import UserError
+from rayflow.model.spec import Maker
 
 _DECORATORS = "_rayflow_decorators"
 _MAX_NAME = 128
@@ -250,6 +252,29 @@ package_suffixes = FlowDecoratorKind("package_suffixes", {"suffixes": []}, _chec
 
 package_modules = FlowDecoratorKind("package_modules", {"modules": []}, _check_modules, positional="modules")
 """Modules from outside the flow's directory are kept with its code, as by `--package-modules`."""
+
+pypi_base = FlowDecoratorKind("pypi_base", DEFAULTS[Maker.PYPI], partial(check_base, Maker.PYPI))
+"""What `@pypi` of the steps begins with, and what steps without a decorator of that kind have."""
+
+conda_base = FlowDecoratorKind("conda_base", DEFAULTS[Maker.CONDA], partial(check_base, Maker.CONDA))
+"""The same of `@conda`."""
+
+uv_base = FlowDecoratorKind("uv_base", DEFAULTS[Maker.UV], partial(check_base, Maker.UV))
+"""The same of `@uv`."""
 # fmt: on
 
-_kinds = {kind.name: kind for kind in (project, schedule, trigger, trigger_on_finish, exit_hook, package_suffixes, package_modules)}
+_kinds = {
+    kind.name: kind
+    for kind in (
+        project,
+        schedule,
+        trigger,
+        trigger_on_finish,
+        exit_hook,
+        package_suffixes,
+        package_modules,
+        pypi_base,
+        conda_base,
+        uv_base,
+    )
+}

@@ -100,6 +100,13 @@ class BadStepDecoratorException(UserError):
     headline = "Syntax error"
 
 
+class InvalidEnvironmentException(UserError):
+    """The Python environment of a step cannot be made: no such package or version, versions that exclude each other, a tool that is not
+    there, a Python that does not fit."""
+
+    headline = "Invalid environment"
+
+
 class ParameterFieldFailed(UserError):
     headline = "Parameter field failed"
 

@@ -38,6 +38,11 @@ def is_run_id(name: str) -> bool:
     return _RUN_ID.fullmatch(name) is not None
 
 
+def is_flow_name(name: str) -> bool:
+    """Whether the name has the form of a flow's."""
+    return _FLOW_NAME.fullmatch(name) is not None and len(name) <= MAX_NAME
+
+
 def safe_flow_name(name: str) -> str:
     """`name`, when it is the name of a class in ASCII; else UnsafeName."""
     if not _FLOW_NAME.fullmatch(name) or len(name) > MAX_NAME:
@@ -79,6 +84,33 @@ class FlowLayout:
 
     def code(self, digest: str) -> str:
         return f"{self.flow}/code/{safe_name('Code digest', digest)}.zip"
+
+    @property
+    def deployments(self) -> str:
+        """Directory of what schedulers start, and of the names under which they know it."""
+        return f"{self.flow}/deployments"
+
+    def deployment(self, digest: str) -> str:
+        """Named by its content, never changed: all that a run of it is made of, but its id and what it is given."""
+        return f"{self.deployments}/{safe_name('Deployment', digest)}.json"
+
+    @property
+    def deployed(self) -> str:
+        """Directory of the names of deployments."""
+        return f"{self.deployments}/names"
+
+    def deployed_file(self, scheduler: str, name: str, number: int) -> str:
+        """Create-only; change `number` of what a scheduler starts under a name. The last one holds."""
+        return f"{self.deployed}/{safe_name('Scheduler', scheduler)}/{safe_name('Deployment', name)}/{number:06d}.json"
+
+    @property
+    def environments(self) -> str:
+        """Directory of the locks of environments."""
+        return f"{self.flow}/environments"
+
+    def environment(self, digest: str) -> str:
+        """What an environment is made of, down to the last package: a requirements file."""
+        return f"{self.flow}/environments/{safe_name('Environment digest', digest)}.txt"
 
     def run(self, run_id: str) -> RunLayout:
         return RunLayout(self.flow, run_id)

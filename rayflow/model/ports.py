@@ -62,6 +62,15 @@ class Seat:
     main_address: str = "127.0.0.1"
 
 
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The Python of an environment: `path` on this machine; `command` is for other machines, of a shell: it starts the Python there, made
+    first where it is not there yet, with the arguments that follow."""
+
+    path: str
+    command: str
+
+
 @dataclass(frozen=True)
 class Work:
     """A batch with all that a worker needs to perform it, as bytes that the executor only carries.
@@ -73,6 +82,7 @@ class Work:
     its way to the worker becomes functions that return the bytes, or None where they are lost. `lend_nbytes` is how large a value
     may be for the worker to offer it (0: there is no way to hand it over); `spans_hosts` whether other hosts perform tasks as well.
     `seat`: the batch is a node of a gang; the works of a gang are submitted one after another, its first node first.
+    `python`: whose process performs it, and nobody else's work; None: one like the launcher's.
     """
 
     batch: Batch
@@ -87,6 +97,7 @@ class Work:
     lend_nbytes: int = 0
     spans_hosts: bool = False
     seat: Seat | None = None
+    python: Interpreter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 MAX_RETRIES = 4
@@ -68,16 +69,45 @@ class Wrapper:
     keywords: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+class Maker(str, Enum):
+    """Who makes a Python environment. The values are the names of the decorators that ask for one."""
+
+    PYPI = "pypi"
+    CONDA = "conda"
+    UV = "uv"
+
+
+Packages = tuple[tuple[str, str], ...]
+"""Names of packages (extras in brackets, conda's channel before `::`), sorted, each with its version as it was written ("" for any)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEnvironment:
+    """The packages that a step's Python is to have, as the flow declares them: `packages` of the maker's own, and `pypi` those of PyPI
+    beside conda's. `python` is the version of Python; None: that of the launcher. `channels` are conda's, best first. `project` is the
+    digest of the uv.lock whose packages are there too; empty where there is none.
+    """
+
+    maker: Maker
+    packages: Packages = ()
+    pypi: Packages = ()
+    python: str | None = None
+    channels: tuple[str, ...] = ()
+    project: str = ""
+
+
 @dataclass(frozen=True)
 class StepSpec:
     """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`; the last of `wrappers` is outermost,
-    and `secrets` go around them. Of its tasks' checkpoints `checkpoints_kept` of each name are kept; 0: there are none."""
+    and `secrets` go around them. `python` is None where the launcher's own Python performs the step. Of the checkpoints of a task
+    `checkpoints_kept` of each name are kept; 0: it has none."""
 
     retry: Retry = Retry()
     catch: Catch | None = None
     timeout_s: float | None = None
     resources: Resources = Resources()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    python: PythonEnvironment | None = None
     is_isolated: bool = False
     checkpoints_kept: int = 0
     wrappers: tuple[Wrapper, ...] = ()

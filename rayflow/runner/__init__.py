@@ -6,7 +6,8 @@
     print(running.run["choose"].task.data.best)
 
 What it is: `runner` and `nbrunner` are the two ways in, `executing` is what they return, `surveyed` asks the flow which options it has,
-`cell` makes a file of a notebook's class, and `process` is one command in a process of its own.
+`cell` makes a file of a notebook's class, and `process` is one command in a process of its own. `deployer` and `deployed` are the same for
+schedulers: who deploys, what is deployed, and runs that were started of it.
 
 A run is the flow's own command line, `python train.py run ...`, in a child process: what happens there is what happens when a person
 types it, and whatever the flow imports, changes or breaks stays out of the caller. Its output goes to two files that the child writes by

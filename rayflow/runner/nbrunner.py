@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NBRunnerInitializationError(UserError):
-    """`NBRunner` was made outside IPython."""
+    """`NBRunner` or `NBDeployer` was made outside IPython."""
 
     headline = "NBRunner requires an interactive Python environment"
 
@@ -43,15 +43,9 @@ class NBRunner:
         file_read_timeout: float = 3600,
         **top_level_options: Any,
     ) -> None:
-        shell = _shell()
         self.flow = flow
         self.base_dir = os.path.abspath(base_dir or os.getcwd())
-        script = flow_script(flow, shell.user_ns)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", prefix=f"{flow.__name__}_", suffix=".py", dir=self.base_dir, delete=False
-        ) as file:
-            self._path = file.name
-            file.write(script)
+        self._path = cell_file(flow, self.base_dir, "NBRunner", "Runner('FLOW.py')")
         self.runner = Runner(
             self._path,
             show_output=show_output,
@@ -95,15 +89,29 @@ class NBRunner:
     def cleanup(self) -> None:
         """Ends what still runs, and removes the flow's file and those with the output."""
         self.runner.cleanup()
-        compiled = cache_from_source(self._path)
-        for path in (self._path, compiled):
-            with contextlib.suppress(OSError):
-                os.remove(path)
-        with contextlib.suppress(OSError):  # not empty: others compiled there too
-            os.rmdir(os.path.dirname(compiled))
+        remove_cell_file(self._path)
 
 
-def _shell() -> Any:
+def cell_file(flow: type[FlowSpec], base_dir: str, who: str, instead: str) -> str:
+    """Writes the flow of a notebook to a file in `base_dir`, and returns its path. NBRunnerInitializationError outside IPython, where `who`
+    is of no use, and `instead` is."""
+    script = flow_script(flow, _shell(who, instead).user_ns)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix=f"{flow.__name__}_", suffix=".py", dir=base_dir, delete=False) as file:
+        file.write(script)
+    return file.name
+
+
+def remove_cell_file(path: str) -> None:
+    """Removes it, and what Python compiled of it."""
+    compiled = cache_from_source(path)
+    for each in (path, compiled):
+        with contextlib.suppress(OSError):
+            os.remove(each)
+    with contextlib.suppress(OSError):  # not empty: others compiled there too
+        os.rmdir(os.path.dirname(compiled))
+
+
+def _shell(who: str, instead: str) -> Any:
     """The running IPython."""
     try:
         from IPython.core.getipython import get_ipython
@@ -113,7 +121,7 @@ def _shell() -> Any:
         shell = get_ipython()
     if shell is None:
         raise NBRunnerInitializationError(
-            "'NBRunner' is for flows that are defined in a notebook or in IPython, and neither is running. For a flow in a file there is "
-            "Runner('FLOW.py')."
+            f"'{who}' is for flows that are defined in a notebook or in IPython, and neither is running. For a flow in a file there is "
+            f"{instead}."
         )
     return shell

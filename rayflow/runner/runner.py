@@ -47,8 +47,8 @@ class Runner:
         self.show_output = show_output
         self.cwd = None if cwd is None else os.fspath(cwd)
         self.file_read_timeout = file_read_timeout
-        self.flow_file = _found(os.fspath(flow_file), self.cwd)
-        self._line = CommandLine(self.flow_file, top_level_options, _environment(env, profile), self.cwd, file_read_timeout)
+        self.flow_file = found_file(os.fspath(flow_file), self.cwd)
+        self._line = CommandLine(self.flow_file, top_level_options, environment_of(env, profile), self.cwd, file_read_timeout)
         self._processes: list[FlowProcess] = []
 
     def run(self, **arguments: Any) -> ExecutingRun:
@@ -184,7 +184,7 @@ class _Start:
         return run
 
 
-def _found(flow_file: str, cwd: str | None) -> str:
+def found_file(flow_file: str, cwd: str | None) -> str:
     """The flow file as seen from `cwd`, which comes first, or from here."""
     if os.path.isfile(os.path.join(cwd or "", flow_file)):
         return flow_file
@@ -193,7 +193,7 @@ def _found(flow_file: str, cwd: str | None) -> str:
     raise FileNotFoundError(f"There is no flow file {flow_file!r} in {os.path.abspath(cwd or '.')}.")
 
 
-def _environment(env: Mapping[str, str] | None, profile: str | None) -> dict[str, str]:
+def environment_of(env: Mapping[str, str] | None, profile: str | None) -> dict[str, str]:
     """That of the flow's processes: this one's, without the id of the run that this may be a task of, and what was given."""
     own = {name: value for name, value in os.environ.items() if name != "RAYFLOW_RUN_ID"}  # a Parameter `id` of the flow would take it
     return {**own, **({"RAYFLOW_PROFILE": profile} if profile else {}), **(env or {})}

@@ -23,13 +23,14 @@ _NOTHING_SPECIAL = ("local", "nullSidecarLogger", "nullSidecarMonitor", "debugLo
 @dataclass
 class CommandLine:
     """The command line of one flow file: `top_options` as keywords, `env` the whole environment of its processes. It may take
-    `timeout_s` to say which options it has."""
+    `timeout_s` to say which options it has. `commands` are those that are called; none: those that make runs."""
 
     flow_file: str
     top_options: Mapping[str, Any]
     env: Mapping[str, str]
     cwd: str | None = None
     timeout_s: float = 3600
+    commands: tuple[str, ...] = ()
     _state: tuple[int, int] | None = field(default=None, init=False)
     _keywords: dict[str, list[Keyword]] = field(default_factory=dict[str, list[Keyword]], init=False)
 
@@ -38,7 +39,7 @@ class CommandLine:
         RuntimeError where the flow cannot say which it takes."""
         keywords = self._asked()
         top = command_words(keywords[""], translated(self.top_options))
-        return [*self._program(), *top, name, *command_words(keywords[name], given)]
+        return [*self._program(), *top, *name.split(), *command_words(keywords[name], given)]
 
     def _program(self) -> list[str]:
         """What performs the file's commands: Python, but for a flow that is to be loaded in a mode."""
@@ -55,7 +56,7 @@ class CommandLine:
         return self._keywords
 
     def _ask(self) -> dict[str, list[Keyword]]:
-        command = [*self._program(), *config_words(self.top_options), "output-options"]
+        command = [*self._program(), *config_words(self.top_options), "output-options", *self.commands]
         env = {**self.env, "RAYFLOW_QUIET": "true"}
         asked = partial(subprocess.run, env=env, cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         try:

@@ -16,6 +16,7 @@ from rayflow.catalog.view import RunView
 from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
 from rayflow.executors.ray import RayExecutor
+from rayflow.executors.room import NodeKind
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UsageError
 from rayflow.model.ports import Store
@@ -115,7 +116,8 @@ def _ray(definition: FlowDefinition, settings: Settings, loan: Loan | None, prog
     )
     if not wants:
         return None
-    ray = RayExecutor(ENTRY, address, loan.cluster if loan else None, progress_dir=progress_dir)
+    kinds = tuple(NodeKind(*kind) for kind in settings.node_kinds) if address else ()
+    ray = RayExecutor(ENTRY, address, loan.cluster if loan else None, progress_dir=progress_dir, kinds=kinds)
     ray.start()
     return ray
 
@@ -163,6 +165,7 @@ def _crew(
         inline=inline,
         spare=spare,
         is_strict=settings.is_strict,
+        patience_s=settings.patience_s,
         warn=lambda text: reporter.tell(Warned(text)),
     )
 

@@ -10,7 +10,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import FrameType
@@ -25,7 +25,7 @@ from rayflow.engine.scheduler import Scheduler
 from rayflow.model.commands import Batch, Cancel, Command, Drop, Finish, Launch, Reuse
 from rayflow.model.events import BatchFreed, Event, Interrupted, Offered, Ticked
 from rayflow.model.indexes import ROOT_SPACE
-from rayflow.model.ports import Store, Work
+from rayflow.model.ports import Interpreter, Store, Work
 from rayflow.model.records import Segment
 from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowOffered, RowsDone, WorkerDied
 from rayflow.model.spec import StepSpec
@@ -67,6 +67,7 @@ class Conductor:
     epoch: int
     specs: dict[str, StepSpec]
     repairs: Repairs
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict[str, Interpreter])
     is_fenced: Callable[[], bool] = lambda: False
     finish: Finish | None = None
     caught_signal: int | None = None
@@ -197,7 +198,8 @@ class Conductor:
         first = batch.indices[0]
         name = batch.step if self._is_lone(batch.step) else f"{batch.step}[{first}:{first + len(batch.indices)}]"
         payload = pickle.dumps(Assignment(scope), protocol=5)
-        work = Work(batch, payload, shared, shared_id, name, spec.resources, spec.environment, spec.is_isolated, lent)
+        python = self.interpreters.get(batch.step)
+        work = Work(batch, payload, shared, shared_id, name, spec.resources, spec.environment, spec.is_isolated, lent, python=python)
         self.crew.submit(self._nodes_of(work) if batch.is_gang else [work])
 
     def _nodes_of(self, work: Work) -> list[Work]:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
 from rayflow.executors.ray import RayExecutor
+from rayflow.executors.room import Room, cut_to
 from rayflow.model.errors import ClusterFault
 from rayflow.model.events import CapacityChanged
 from rayflow.model.graph import Graph
@@ -61,10 +62,12 @@ class Crew:
         inline: InlineExecutor | None = None,
         spare: RayExecutor | None = None,
         is_strict: bool = False,
+        patience_s: float = 0.0,
         warn: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ray` is starting or started; `spare` is not, and becomes `ray` when a fan-out turns out long."""
+        """`ray` is starting or started; `spare` is not, and becomes `ray` when a fan-out turns out long. `patience_s`: for so long after
+        it was joined a cluster may lack what a step needs, since its nodes are still to come."""
         self._graph = graph
         self._spare = spare
         self._clock = clock
@@ -74,12 +77,16 @@ class Crew:
         self._ray = ray
         self._inline = inline
         self._is_strict = is_strict
+        self._patience_s = patience_s
+        self._joined_at: float | None = None
         self._warn = warn
         self._where: dict[int, Executor] = {}
         self._needs: dict[str, Resources] = {step: spec.resources for step, spec in specs.items()}
-        self._is_settled = False
+        self._room: Room | None = None
         self._warned: set[str] = set()
         self._gang = ""
+        self._unbegun = ""
+        self._unbegun_since: float | None = None
 
     @property
     def is_inline(self) -> bool:
@@ -95,6 +102,10 @@ class Crew:
         waits for room."""
         if self._gang and self._ray is not None and self._ray.gangs.longest_wait_s >= ROOM_S:
             self._warn_once(f"{self._gang} The cluster has no room for all of them now: they begin together when it has.")
+        if self._unbegun_since is not None and self._clock() - self._unbegun_since >= ROOM_S and self._waits_for_nodes:
+            self._warn_once(
+                f"Tasks of step '{self._unbegun}' wait for room on the cluster: all of it is in use, or a node is still to come."
+            )
         since = self._fanning_since
         if self._spare is not None and since is not None and self._clock() - since >= LONG_S and are_waiting():
             self._ray, self._spare = self._spare, None
@@ -103,12 +114,16 @@ class Crew:
     def capacity(self) -> CapacityChanged | None:
         """How much fits where; None when nothing changed since the last call. ClusterFault when Ray did not start, or a need can
         never be met."""
-        if self._ray is not None and self._ray.is_ready and not self._is_settled:
-            self._is_settled = True
-            self._settle_needs(self._ray)
-            slots = {step: self._ray.slots(needs) for step, needs in self._needs.items()}
-            return CapacityChanged(default=1, by_step=slots, ahead=AHEAD)
-        return None
+        ray = self._ray
+        if ray is None or not ray.is_ready or ray.room is self._room:
+            return None
+        if self._room is None:
+            if self._is_patient and self._is_lacking(ray):
+                return None
+            self._settle_needs(ray)
+        self._room = ray.room
+        slots = {step: ray.slots(needs) for step, needs in self._needs.items()}
+        return CapacityChanged(default=1, by_step=slots, ahead=AHEAD)
 
     def first_capacity(self) -> CapacityChanged:
         """What fits before any cluster is there."""
@@ -122,17 +137,42 @@ class Crew:
             slots[node.name] = 0 if waits else self._process.slots(self._needs[node.name])
         return CapacityChanged(default=1, by_step=slots, ahead=0 if self._ray else AHEAD)
 
+    @property
+    def _waits_for_nodes(self) -> bool:
+        """Whether what is not begun waits for a cluster that others use, or that grows."""
+        return self._ray is not None and self._ray.address is not None and self._ray.is_ready
+
     def _is_early(self, step: str) -> bool:
         """Whether tasks of the step may run in child processes while Ray starts."""
         return self._specs[step].resources.is_default
 
+    def _is_lacking(self, ray: RayExecutor) -> bool:
+        """Whether there is a step that no node could perform, as far as is known now. It is spoken of when that lasts."""
+        step = next((step for step, needs in self._needs.items() if ray.room.most(needs) <= 0), None)
+        if step is not None and self._joined_s >= ROOM_S:
+            text = f"No node of the cluster has what step '{step}' needs, {_spelled(self._needs[step])}, yet"
+            self._warn_once(f"{text}: one is waited for, {self._patience_s:.0f} s at most.")
+        return step is not None
+
+    @property
+    def _joined_s(self) -> float:
+        """For how long the cluster is there."""
+        if self._joined_at is None:
+            self._joined_at = self._clock()
+        return self._clock() - self._joined_at
+
+    @property
+    def _is_patient(self) -> bool:
+        """Whether what the cluster lacks may still come."""
+        return self._joined_s < self._patience_s
+
     def _settle_needs(self, ray: RayExecutor) -> None:
         """Checks each step's needs against the cluster. On one that the run itself started, a need beyond the machine is cut."""
         for step, needs in self._needs.items():
-            if ray.slots(needs) > 0:
+            if ray.room.most(needs) > 0:
                 continue
-            cut = ray.limit(needs)
-            text = f"Step '{step}' needs {_spelled(needs)}, and the cluster has {_spelled(cut)} at most"
+            cut = cut_to(ray.room.largest(), needs)
+            text = f"Step '{step}' needs {_spelled(needs)}, and {_largest(ray.room)} has {_spelled(cut)} at most"
             if self._is_strict or ray.address is not None:
                 raise ClusterFault(f"{text}. Lower its @resources, or give a cluster that has them by --address.")
             self._warn(f"{text}: it runs with that. `--strict-resources` refuses instead.")
@@ -144,6 +184,8 @@ class Crew:
         if self._fanning_since is None and self._graph[step].space != ROOT_SPACE:
             self._fanning_since = self._clock()
         executor = self._executor()
+        if not self._where:
+            self._unbegun, self._unbegun_since = step, self._clock()
         needs = self._needs[step] if executor is self._ray else works[0].resources
         if len(works) > 1:
             needs = self._needs_of_gang(executor, step, needs, len(works))
@@ -161,10 +203,12 @@ class Crew:
         if ray is None or executor is not ray:
             return needs
         self._gang = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each."
-        if ray.slots(needs) >= size:
+        if ray.room.most(needs) >= size or self._is_patient:
             return needs
-        cut = ray.limit(needs, size)
+        cut = cut_to(ray.room.largest(), needs, size)
         text = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each, and the cluster has {_spelled(cut)} for each"
+        if ray.address is not None:
+            text = f"Step '{step}' calls {size} nodes that need {_spelled(needs)} each, and the cluster has room for {ray.room.most(needs)}"
         if self._is_strict or ray.address is not None:
             raise ClusterFault(f"{text}. Lower num_parallel or @resources, or give a cluster that has them by --address.")
         self._warn_once(f"{text}: they run with that. `--strict-resources` refuses instead.")
@@ -194,6 +238,7 @@ class Crew:
         else:
             reports = [report for executor in busy for report in executor.poll(min(timeout_s, 0.01))]
         for report in reports:
+            self._unbegun_since = None
             if isinstance(report, (BatchOver, WorkerDied)):
                 self._where.pop(report.batch_id, None)
         return reports
@@ -218,6 +263,10 @@ class Crew:
 def cpu_count() -> int:
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _largest(room: Room) -> str:
+    return "the largest node of the cluster" if len(room.nodes) + len(room.kinds) > 1 else "the cluster"
 
 
 def _spelled(needs: Resources) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rayflow.catalog.index import note_end
@@ -19,7 +20,7 @@ from rayflow.flow.definition import FlowDefinition
 from rayflow.model.commands import Finish
 from rayflow.model.errors import RayflowException, RunFenced, StoreFault, UserError
 from rayflow.model.indexes import TaskKey
-from rayflow.model.ports import Store
+from rayflow.model.ports import Interpreter, Store
 from rayflow.model.records import Outcome, Segment
 from rayflow.runtime.assembly import assemble
 from rayflow.runtime.conductor import Conductor
@@ -43,15 +44,18 @@ class Spun:
 @dataclass(frozen=True)
 class Plan:
     """A run that is about to be driven: its record, what may be taken over from its origin, what is damaged there, and what is to run
-    again all the same. `code` is the code that its tasks run."""
+    again all the same. `is_taken_over`: another process wrote it, or claimed its id; `is_reattached`: and drove it. `code` is the code that
+    its tasks run, `interpreters` the Pythons of the steps that have one of their own."""
 
     record: RunRecord
     reusable: tuple[Segment, ...] = ()
     lost: tuple[Segment, ...] = ()
     rerun: frozenset[str] = frozenset()
+    is_taken_over: bool = False
     is_reattached: bool = False
     spun: Spun | None = None
     code: Code = field(default_factory=Code)
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict[str, Interpreter])
 
 
 def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
@@ -66,7 +70,7 @@ def drive(definition: FlowDefinition, settings: Settings, reporter: Reporter, st
 def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, plan: Plan) -> RunResult:
     begun = time.monotonic()
     record = plan.record
-    if plan.is_reattached:
+    if plan.is_taken_over:
         tenure, view = _taken_over(store, record)
     else:
         tenure, view = begin(store, record.layout), RunView(record)
@@ -75,7 +79,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
     has_ended = False
     try:
         reporter.tell(RunStarted(record, store.url, record.origin, plan.is_reattached))
-        _write_marker_files(settings, record, store)
+        write_marker_files(settings, record, store.url)
         with assemble(definition, settings, store, record, reporter, view, plan.code.files) as parts:
             conductor = Conductor(
                 scheduler=_scheduler(definition, settings, plan, view),
@@ -87,6 +91,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
                 narrator=parts.narrator,
                 epoch=tenure.epoch,
                 specs=dict(definition.specs),
+                interpreters=plan.interpreters,
                 repairs=Repairs(store, record.flow, record.run_id, plan.lost),
                 is_fenced=lambda: heart.is_fenced,
             )
@@ -107,7 +112,7 @@ def _driven(definition: FlowDefinition, settings: Settings, reporter: Reporter, 
 
 
 def _taken_over(store: Store, record: RunRecord) -> tuple[Tenure, RunView]:
-    """The right to write a run that another process drove, and what is committed there."""
+    """The right to write a run that another process drove, or recorded, and what is committed there."""
     tenure = take_over(store, record.layout)
     refuse_continued(store, record)
     drop_ending(store, record.layout)
@@ -163,11 +168,11 @@ def _told(reporter: Reporter, record: RunRecord, conductor: Conductor, finish: F
     return RunResult(record.flow, record.run_id, finish.outcome, code)
 
 
-def _write_marker_files(settings: Settings, record: RunRecord, store: Store) -> None:
+def write_marker_files(settings: Settings, record: RunRecord, url: str) -> None:
     """`--run-id-file` and `--runner-attribute-file`, before any task starts."""
     contents = {
         settings.run_id_file: record.run_id,
-        settings.runner_attribute_file: json.dumps({"run_id": record.run_id, "flow_name": record.flow, "metadata": store.url}),
+        settings.runner_attribute_file: json.dumps({"run_id": record.run_id, "flow_name": record.flow, "metadata": url}),
     }
     for path, content in contents.items():
         if path is None:

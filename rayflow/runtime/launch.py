@@ -10,12 +10,12 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rayflow.catalog.index import note_start
-from rayflow.catalog.ownership import this_process
-from rayflow.catalog.reading import open_run
+from rayflow.catalog.ownership import last_epoch, this_process
+from rayflow.catalog.reading import OpenedRun, open_run
 from rayflow.catalog.run import RunRecord, claim_run, read_run
 from rayflow.client.tags import tag_list
 from rayflow.flow import lint
@@ -43,11 +43,29 @@ from rayflow.runtime.continuing import (
     reusable_of,
 )
 from rayflow.runtime.driving import Plan, drive
+from rayflow.runtime.environments import Prepared, prepare, record_with
 from rayflow.runtime.notices import Included, Reporter, RunEnded, RunStarted, Silent, Warned
 from rayflow.runtime.packaging import Code, code_of
 from rayflow.runtime.settings import RunResult, Settings
 from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run whose record is on its root. `is_new` where that was written just now; `origin` is what it continues, opened."""
+
+    store: Store
+    record: RunRecord
+    code: Code
+    prepared: Prepared
+    is_new: bool
+    origin: OpenedRun | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The run as a new one, that takes nothing over."""
+        return Plan(self.record, code=self.code, interpreters=self.prepared.interpreters)
 
 
 def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Settings, reporter: Reporter | None = None) -> RunResult:
@@ -56,6 +74,14 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     `given` are parameter values by attribute name, as text or converted. Raises UserError for what is wrong before the run exists.
     """
     reporter = reporter or Silent()
+    recorded = record_run(definition, given, settings, reporter)
+    if not recorded.is_new:
+        return drive_recorded(definition, settings, reporter, recorded.store, recorded.record, recorded.code)
+    return drive(recorded.prepared.definition, settings, reporter, recorded.store, recorded.plan)
+
+
+def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: Settings, reporter: Reporter) -> Recorded:
+    """The first half of `run_flow`: all that is known before the first task is written, and the run's id is claimed."""
     lint.check(definition.graph)
     context = ParameterContext(flow_name=definition.name, user_name=settings.user)
     values = resolve(definition, given, settings.environ, context)
@@ -64,8 +90,9 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     for value in values.values():
         if isinstance(value, IncludedFile):
             reporter.tell(Included(value.path, value.nbytes))
+    prepared = prepare(definition, settings, store, reporter)
     code = code_of(definition, settings, store, reporter)
-    record = new_record(definition, settings, code, store)
+    record = record_with(new_record(definition, settings, code, store), prepared)
     blobs = Blobs(store, definition.name, record.run_id)
     record = replace(record, parameters=_stored(blobs, values), constants=_stored(blobs, definition.constants))
     try:
@@ -73,9 +100,9 @@ def run_flow(definition: FlowDefinition, given: Mapping[str, Any], settings: Set
     except StoreExists:
         known = read_run(store, definition.name, record.run_id)
         _refuse_other(known, record)
-        return _reattach(definition, settings, reporter, store, known, code)
+        return Recorded(store, known, code, prepared, is_new=False)
     note_start(store, record)
-    return drive(definition, settings, reporter, store, Plan(record, code=code))
+    return Recorded(store, record, code, prepared, is_new=True)
 
 
 def resume_flow(
@@ -95,6 +122,18 @@ def resume_flow(
     driver is running the origin or already continues it. With `settings.run_id` of a resume of that origin which died, re-attaches to that.
     """
     reporter = reporter or Silent()
+    recorded = record_resume(definition, settings, reporter, origin_run_id=origin_run_id, step=step, is_fork=is_fork)
+    store, record = recorded.store, recorded.record
+    if not recorded.is_new or recorded.origin is None:
+        return drive_recorded(definition, settings, reporter, store, record, recorded.code)
+    plan = _continuing(recorded.plan, recorded.origin, reporter, verifies=verifies)
+    return drive(recorded.prepared.definition, settings, reporter, store, plan)
+
+
+def record_resume(
+    definition: FlowDefinition, settings: Settings, reporter: Reporter, *, origin_run_id: str | None, step: str | None, is_fork: bool
+) -> Recorded:
+    """The first half of `resume_flow`: the origin is sealed and claimed, and the record of the run that continues it is written."""
     lint.check(definition.graph)
     if step is not None and step not in definition.graph:
         names = ", ".join(node.name for node in definition.graph)
@@ -107,22 +146,31 @@ def resume_flow(
     code = code_of(definition, settings, store, reporter)
     draft = new_record(definition, settings, code, store)
     first = given or newest_run(store, definition.name, settings.user, reporter, branch_of(draft))
+    prepared = prepare(definition, settings, store, reporter, first)
     origin, run_id = claimed_origin(store, first, draft.run_id, reporter, is_free=is_fork or step is not None)
     _warn_of_changed_code(draft, origin.record, reporter)
-    record = continuation(definition, settings, store, replace(draft, run_id=run_id), origin.record, step)
+    if origin.record.run_id != first.run_id:
+        prepared = prepare(definition, settings, store, reporter, origin.record)
+    draft = record_with(replace(draft, run_id=run_id), prepared)
+    record = continuation(definition, settings, store, draft, origin.record, step)
     try:
         record = claim_run(store, record, is_id_given=True)
     except StoreExists:
         known = read_run(store, definition.name, run_id)
         if run_id != settings.run_id or known.origin != record.origin or known.resumed_step != step:
             raise in_progress(store, known) from None
-        return _reattach(definition, settings, reporter, store, known, code)
+        return Recorded(store, known, code, prepared, is_new=False)
     refuse_removed(store, record, origin.record)
     note_start(store, record)
+    return Recorded(store, record, code, prepared, is_new=True, origin=origin)
+
+
+def _continuing(plan: Plan, origin: OpenedRun, reporter: Reporter, *, verifies: bool) -> Plan:
+    """The plan of a run that takes over what it can of its origin."""
     segments, rerun = reusable_of(origin)
     segments, lost = intact(origin, segments, reporter, is_thorough=verifies)
-    plan = Plan(record, reusable=segments, lost=lost, rerun=rerun | ({step} if step else set()), code=code)
-    return drive(definition, settings, reporter, store, plan)
+    step = plan.record.resumed_step
+    return replace(plan, reusable=segments, lost=lost, rerun=rerun | ({step} if step else set()))
 
 
 # -- the same run again: what a scheduler's retry does -----------------------------------------------------------------
@@ -141,9 +189,13 @@ def _bytes_of(artifacts: Mapping[str, Artifact]) -> dict[str, tuple[bytes | None
     return {name: (artifact.inline, artifact.digest) for name, artifact in artifacts.items()}
 
 
-def _reattach(definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, record: RunRecord, code: Code) -> RunResult:
-    """Goes on with a run whose driver is gone; nothing happens where it succeeded. RunOwnedElsewhere when somebody drives it."""
+def drive_recorded(
+    definition: FlowDefinition, settings: Settings, reporter: Reporter, store: Store, record: RunRecord, code: Code
+) -> RunResult:
+    """Goes on with a run that is recorded, and has no driver: none yet, or none any more. Nothing happens where it succeeded.
+    RunOwnedElsewhere when somebody drives it, or continues it."""
     opened = open_run(store, record.flow, record.run_id)
+    had_driver = record.launcher is not None or opened.ending is not None or last_epoch(store, record.layout) > 0
     if opened.ending is not None and opened.ending.outcome is Outcome.SUCCEEDED:
         reporter.tell(RunStarted(record, store.url, record.origin, is_reattached=True))
         reporter.tell(RunEnded(record.run_id, Outcome.SUCCEEDED, 0.0, ()))
@@ -151,13 +203,11 @@ def _reattach(definition: FlowDefinition, settings: Settings, reporter: Reporter
     if opened.ending is None:
         refuse_alive(store, record, reporter)
     refuse_continued(store, record)
-    plan = Plan(record, is_reattached=True, code=code)
+    prepared = prepare(definition, settings, store, reporter, record)
+    plan = Plan(record, is_taken_over=True, is_reattached=had_driver, code=code, interpreters=prepared.interpreters)
     if record.origin is not None:
-        origin = open_run(store, record.flow, record.origin)
-        segments, rerun = reusable_of(origin)
-        segments, lost = intact(origin, segments, reporter, is_thorough=False)
-        plan = replace(plan, reusable=segments, lost=lost, rerun=rerun | ({record.resumed_step} if record.resumed_step else set()))
-    return drive(definition, settings, reporter, store, plan)
+        plan = _continuing(plan, open_run(store, record.flow, record.origin), reporter, verifies=False)
+    return drive(prepared.definition, settings, reporter, store, plan)
 
 
 # -- the record of a run -----------------------------------------------------------------------------------------------
@@ -185,6 +235,7 @@ def new_record(definition: FlowDefinition, settings: Settings, code: Code, store
         "executor": settings.executor,
         **({"package": code.asked} if code.asked else {}),
         **({"compat": settings.compat} if settings.compat else {}),
+        **({"submitted_to": dict(settings.platform), "launch": launch_facts(settings)} if settings.platform else {}),
     }
     return RunRecord(
         flow=definition.name,
@@ -204,8 +255,24 @@ def new_record(definition: FlowDefinition, settings: Settings, code: Code, store
         code=code.digest,
         script=os.path.basename(definition.script_path),
         facts=facts,
-        launcher=this_process(),
+        decospecs=settings.decospecs,
+        launcher=None if settings.platform else this_process(),
     )
+
+
+_LAUNCH = ("max_workers", "max_num_splits", "max_log_mb", "tables", "is_strict", "namespace", "branch", "is_production")
+
+
+def launch_facts(settings: Settings) -> dict[str, Any]:
+    """What a driver that is started elsewhere is told of how the run was started."""
+    return {name: getattr(settings, name) for name in _LAUNCH}
+
+
+def launched_as(settings: Settings, record: RunRecord) -> Settings:
+    """The settings, as those who started the run stated them. Inverse of `launch_facts`."""
+    facts: Mapping[str, Any] = record.facts.get("launch", {})
+    stated = {name: facts[name] for name in _LAUNCH if name in facts}
+    return replace(settings, **stated, user=record.user, run_id=record.run_id, compat=record.facts.get("compat"))
 
 
 def continuation(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from rayflow.catalog.view import RunView
 from rayflow.engine.steps import StepProgress as EngineProgress
 from rayflow.model.commands import Batch
-from rayflow.model.indexes import TaskKey
+from rayflow.model.indexes import ROOT_SPACE, TaskKey
 from rayflow.model.records import FailedAttempt, LogSpan, Row, Segment, Status
 from rayflow.model.reports import BatchStarted, WorkerDied
 from rayflow.model.spec import StepSpec
@@ -37,6 +37,19 @@ SHOWN_SPLITS = 32
 _LOOK_S = 0.1
 _REPEAT_S = 30.0
 """Progress is told again after this long, so that a silent task does not look like a dead one."""
+
+
+def is_shown(view: RunView, key: TaskKey) -> bool:
+    """Whether the task is shown by itself: outside every fan-out, or in a narrow one."""
+    space = view.graph[key.step].space
+    return space == ROOT_SPACE or view.fanout_of(space, key.index).total <= SHOWN_SPLITS
+
+
+def task_label(view: RunView, key: TaskKey, pid: int = 0) -> TaskLabel:
+    """How the task is shown."""
+    frames = view.frames(view.graph[key.step].space, key.index)
+    where = f"[{','.join(str(frame.position) for frame in frames)}]" if frames else ""
+    return TaskLabel(view.record.run_id, key.step, view.task_id(key), pid, where)
 
 
 @dataclass
@@ -69,23 +82,14 @@ class Narrator:
 
     def started(self, batch: Batch, report: BatchStarted) -> None:
         """The worker took the batch up."""
-        if len(batch.indices) != 1 or not self._is_shown(batch.step, batch.indices[0]):
+        if len(batch.indices) != 1 or not is_shown(self.view, TaskKey(batch.step, batch.indices[0])):
             return
-        label = self._label(batch.step, batch.indices[0], batch.lap, report.pid)
+        label = task_label(self.view, TaskKey(batch.step, batch.indices[0], batch.lap), report.pid)
         name = None if self.is_inline else report.log_name
         tail = Tail.of(self.files, name, report.out_begin, report.err_begin)
         begin = (report.out_begin, report.err_begin)
         self._shown[batch.id] = _Shown(label, tail, time.time_ns() // 1000, begin, report.log_name)
         self.reporter.tell(TaskStarted(label, batch.attempt_of(batch.indices[0]), batch.fallback_for is not None))
-
-    def _is_shown(self, step: str, index: int) -> bool:
-        space = self.view.graph[step].space
-        return space == "" or self.view.fanout_of(space, index).total <= SHOWN_SPLITS
-
-    def _label(self, step: str, index: int, lap: int, pid: int = 0) -> TaskLabel:
-        frames = self.view.frames(self.view.graph[step].space, index)
-        where = f"[{','.join(str(frame.position) for frame in frames)}]" if frames else ""
-        return TaskLabel(self.view.record.run_id, step, self.view.task_id(TaskKey(step, index, lap)), pid, where)
 
     def stopped(self, batch: Batch, rows: Iterable[Row], *, is_retried: bool = False) -> None:
         """An attempt is over: the rest of its output is told before anything that follows from it. What comes after it in the
@@ -140,12 +144,12 @@ class Narrator:
         """Tasks are committed."""
         self._seconds[segment.step] = self._seconds.get(segment.step, 0.0) + segment.busy_s
         alone = zip(segment.indices, segment.rows, strict=True) if segment.rows else [(segment.indices[0], None)]
-        if (segment.rows or len(segment.indices) == 1) and self._is_shown(segment.step, segment.indices[0]):
+        if (segment.rows or len(segment.indices) == 1) and is_shown(self.view, TaskKey(segment.step, segment.indices[0])):
             for index, row in alone:
                 self._tell_done(segment, index, row)
 
     def _tell_done(self, segment: Segment, index: int, row: Row | None) -> None:
-        label = self._label(segment.step, index, segment.lap, row.pid if row else 0)
+        label = task_label(self.view, TaskKey(segment.step, index, segment.lap), row.pid if row else 0)
         splits = segment.fanout.total if segment.fanout else None
         seconds, is_caught = (row.seconds, row.status is Status.CAUGHT) if row else (segment.busy_s, segment.caught > 0)
         self.reporter.tell(TaskDone(label, seconds, is_caught=is_caught, splits=splits))
@@ -160,7 +164,7 @@ class Narrator:
         retry = self.specs[key.step].retry
         self.reporter.tell(
             TaskAttemptFailed(
-                label=self._label(key.step, key.index, key.lap, row.pid),
+                label=task_label(self.view, key, row.pid),
                 attempt=row.attempt,
                 attempts_allowed=retry.times + 1,
                 failure=row.failure,

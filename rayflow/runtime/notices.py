@@ -131,6 +131,13 @@ class Included:
 
 
 @dataclass(frozen=True, slots=True)
+class Preparing:
+    """Something is made before the run begins, which takes seconds: "the environment of step 'train'"."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Nothing happens, and why: "Ray is starting", "train[3] needs 8 CPU, the cluster has 4 free"."""
 
@@ -176,6 +183,7 @@ Notice = (
     | StepsReused
     | Progressed
     | Included
+    | Preparing
     | Waiting
     | Warned
     | Draining

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rayflow.catalog.scope import Scope
@@ -19,10 +19,11 @@ from rayflow.executors.progress import ProgressWord
 from rayflow.flow.binding import PerTask, bound_class
 from rayflow.flow.current import RunContext
 from rayflow.flow.flowspec import FlowSpec
-from rayflow.model.ports import Store
+from rayflow.model.ports import Store, Work
 from rayflow.model.records import Artifact
 from rayflow.package.stored import fetch_package
 from rayflow.runtime.capture import Capture, Copied
+from rayflow.runtime.environments import with_own_packages
 from rayflow.runtime.loading import load_flow
 from rayflow.runtime.logfiles import LogFiles
 from rayflow.runtime.shared import Shared
@@ -77,15 +78,18 @@ def shared_of(shared_id: str, content: bytes) -> Shared:
     return known
 
 
-def session_of(shared: Shared, environment: Mapping[str, str]) -> Session:
+def session_of(shared: Shared, work: Work) -> Session:
     """The session of the shared part's run. The launcher's environment and directory come first, and the `environment` of the step, of
-    which a worker of Ray has only one: the flow's module may look at them."""
+    which a worker of Ray has only one: the flow's module may look at them. So does a Python with packages of its own."""
     record = shared.record
     session = _sessions.get(record.run_id)
     if session is None:
         _sessions.clear()  # a worker belongs to one run at a time; inline tests run several, one after another
-        _enter_surroundings(shared, environment)
-        session = _sessions[record.run_id] = _new_session(shared)
+        _enter_surroundings(shared, work.environment)
+        source = shared.source
+        if work.python is not None:
+            source = replace(source, sys_path=with_own_packages(source.sys_path))
+        session = _sessions[record.run_id] = _new_session(replace(shared, source=source))
     return session
 
 

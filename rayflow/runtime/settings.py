@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rayflow.model.records import Outcome
 
@@ -17,9 +18,14 @@ class Settings:
     callables may see of the environment. `address` is a cluster's, or `local`: one of the run's own; None: the warm cluster of `state_dir`
     (empty: none), else one of the run's own. `branch` and `is_production` are about the flow's project; `triggers` are the pathspecs of
     runs whose end started this one. `is_strict`: a need beyond the machine is refused instead of cut (`--strict-resources`).
-    `compat` is the mode in which the flow was loaded (see `rayflow.runtime.compat`). `code`: the digest of a code package of this flow
-    under the root, which the driver itself runs from; None: the run's package is made of the files at hand, with
-    files that end with `package_suffixes`, and with `package_modules` from elsewhere.
+    `environment` says who makes the Pythons of steps that ask for one: `local` (nobody), `pypi`, `conda` or `uv`; None: as the run that
+    is continued, else `local`; `environments_dir` is where they are kept. `compat` is the mode in which the flow was loaded (see
+    `rayflow.runtime.compat`). `decospecs` are what was added to the flow's steps by `--with` and the like, for the record. `platform` is
+    where the driver is to be started (see `rayflow.submission`), as it is noted; empty: this process is the driver. `code`: the digest of a
+    code package of this flow under the root, which the driver itself runs from; None: the run's package is made of the files at hand, with
+    files that end with `package_suffixes`, and with `package_modules` from elsewhere. `patience_s`:
+    for so long a cluster that was joined may lack what a step needs, its nodes being still to come. `node_kinds`: what nodes its autoscaler
+    may add, as (resources, how many there may be).
     """
 
     root: str = ".rayflow"
@@ -41,7 +47,13 @@ class Settings:
     branch: str | None = None
     is_production: bool = False
     triggers: tuple[str, ...] = ()
+    environment: str | None = None
+    environments_dir: str = ""
     compat: str | None = None
+    decospecs: tuple[str, ...] = ()
+    platform: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    patience_s: float = 0.0
+    node_kinds: tuple[tuple[Mapping[str, float], int], ...] = ()
     code: str | None = None
     package_suffixes: tuple[str, ...] = ()
     package_modules: tuple[str, ...] = ()

@@ -17,12 +17,14 @@ from rayflow.catalog.scope import ancestors
 from rayflow.client.attempts import Attempt
 from rayflow.flow import lint
 from rayflow.flow.definition import FlowDefinition
+from rayflow.flow.packages import MAKERS
 from rayflow.model.errors import UsageError
 from rayflow.model.indexes import IndexSet, TaskKey
 from rayflow.model.records import Artifact, Segment
 from rayflow.model.spec import StepSpec
 from rayflow.runtime.continuing import reusable_of
 from rayflow.runtime.driving import Plan, Spun, drive
+from rayflow.runtime.environments import prepare, record_with
 from rayflow.runtime.launch import continuation, new_record
 from rayflow.runtime.notices import Reporter, Warned
 from rayflow.runtime.packaging import code_of
@@ -31,7 +33,7 @@ from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
 from rayflow.store.layered import lay_over
 
-ACTING = frozenset({"environment", "secrets", "timeout", "isolated", "checkpoint"})
+ACTING = frozenset({"environment", "secrets", "timeout", "isolated", "checkpoint", *MAKERS})
 """The decorators that act on a step that is spun."""
 
 
@@ -54,14 +56,18 @@ def spin_flow(definition: FlowDefinition, settings: Settings, reporter: Reporter
     lay_over(settings.root, below.url)
     store = open_root(settings.root, create=True)
     origin = attempt.handle.record
+    spec = _spec(definition.specs[key.step], reporter, key.step, skips=spin.skips_decorators)
+    wanted = replace(definition, specs={key.step: spec}, decorators=() if spin.skips_decorators else definition.decorators)
+    prepared = prepare(wanted, settings, store, reporter, origin)
     code = code_of(definition, settings, store, reporter)
-    record = continuation(definition, settings, store, new_record(definition, settings, code, store), origin, key.step)
+    draft = record_with(new_record(definition, settings, code, store), prepared)
+    record = continuation(definition, settings, store, draft, origin, key.step)
     record, given = _with_artifacts(record, Blobs(store, definition.name, record.run_id), spin, _given(definition, attempt))
     record = claim_run(store, record, is_id_given=True)
     note_start(store, record)
-    spec = _spec(definition.specs[key.step], reporter, key.step, skips=spin.skips_decorators)
-    alone = replace(definition, specs={**definition.specs, key.step: spec})
-    return drive(alone, settings, reporter, store, Plan(record, spun=Spun(key, attempt.parent, given), code=code))
+    alone = replace(definition, specs={**definition.specs, **prepared.definition.specs})
+    plan = Plan(record, spun=Spun(key, attempt.parent, given), code=code, interpreters=prepared.interpreters)
+    return drive(alone, settings, reporter, store, plan)
 
 
 def _refuse(definition: FlowDefinition, attempt: Attempt) -> None:

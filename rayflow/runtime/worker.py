@@ -34,6 +34,7 @@ from rayflow.runtime.bind import ITEMS, Before, Inputs, StepContext, TaskBinding
 from rayflow.runtime.capture import Capture, Copied
 from rayflow.runtime.checkpointing import checkpoints_of
 from rayflow.runtime.deadline import Deadline
+from rayflow.runtime.environments import entered, fault_of
 from rayflow.runtime.failures import describe, failure_of
 from rayflow.runtime.session import Session, lineage_of, session_of, shared_of
 from rayflow.runtime.shared import Assignment, Shared
@@ -66,26 +67,42 @@ def prepare() -> None:
 
 def perform(work: Work, is_cancelled: Callable[[], bool]) -> Iterator[Sequence[Report]]:
     """Performs the batch and yields its reports, those of one moment together; the last is `BatchOver`."""
+    fault = fault_of(work.python)
+    if fault is not None:
+        yield list(_not_begun(work.batch, Failure(FailureKind.DIED, fault)))
+        return
+    work = replace(work, environment={**entered(work.python), **work.environment})
     shared = shared_of(work.shared_id, work.shared)
     assignment: Assignment = pickle.loads(work.payload)
     try:
-        session = session_of(shared, work.environment)
+        session = session_of(shared, work)
     except Exception as error:  # noqa: BLE001 - the user's module runs when it is imported: its failure is that of the tasks
-        yield list(_not_begun(work.batch, failure_of(error)))
+        failure = failure_of(error)
+        said = f"The flow could not be loaded by a worker: {failure.message}{_lacking(error, work)}"
+        yield list(_not_begun(work.batch, replace(failure, message=said)))
         return
     runner = _BatchRunner(session, shared, assignment, work, is_cancelled)
     yield from runner.run()
 
 
 def _not_begun(batch: Batch, failure: Failure) -> Iterator[Report]:
-    """The flow could not be loaded in this process, so that no task of the batch began."""
-    failure = replace(failure, message=f"The flow could not be loaded by a worker: {failure.message}")
+    """No task of the batch can begin in this process."""
     yield BatchStarted(batch.id, os.getpid(), "")
     for index in batch.indices:
         attempt = batch.attempt_of(index)
         row = Row(status=Status.FAILED, attempt=attempt, started_us=time.time_ns() // 1000, pid=os.getpid(), failure=failure)
         yield AttemptFailed(batch.id, index, attempt, failure, row)
     yield BatchOver(batch.id)
+
+
+def _lacking(error: Exception, work: Work) -> str:
+    """What to do where a module is missing in an environment of a step's own."""
+    if not isinstance(error, ModuleNotFoundError) or work.python is None:
+        return ""
+    return (
+        f". The environment of step '{work.batch.step}' has no {error.name}: add the package that brings it to those of the step, or "
+        "import it in the steps that use it."
+    )
 
 
 class _BatchRunner:

@@ -10,7 +10,7 @@ import os
 
 from rayflow.model.errors import RayflowUnknownUser
 from rayflow.settings.reading import ROOT_NAME, StatedSettings, roots_above
-from rayflow.settings.table import ROOT, USER
+from rayflow.settings.table import ENVIRONMENTS_DIR, ROOT, USER
 
 ROOT_VARIABLE = ROOT.variable
 _USER_VARIABLES = ("SUDO_USER", "USERNAME", "USER")
@@ -27,6 +27,13 @@ def find_root(settings: StatedSettings, explicit: str | None = None) -> str:
         return stated
     nearest = next(roots_above(settings.environ, settings.cwd), None)
     return nearest or os.path.join(os.path.abspath(settings.cwd), ROOT_NAME)
+
+
+def environments_dir(settings: StatedSettings) -> str:
+    """Where the Pythons of steps are kept: the setting ENVIRONMENTS_DIR, else where programs keep what they can make again."""
+    home = settings.environ.get("HOME") or os.path.expanduser("~")
+    caches = settings.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+    return os.path.abspath(settings[ENVIRONMENTS_DIR] or os.path.join(caches, "rayflow", "environments"))
 
 
 def user_name(settings: StatedSettings) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -100,6 +100,27 @@ def entries(wanted: str) -> Kind[dict[str, Any]]:
         return raw
 
     return Kind(wanted, value)
+
+
+def node_kinds(wanted: str) -> Kind[tuple[tuple[Mapping[str, float], int], ...]]:
+    """A JSON array of objects: amounts by the name of a resource, and `most`, a whole number."""
+
+    def value(raw: object, base: str) -> tuple[tuple[Mapping[str, float], int], ...]:
+        found = json.loads(raw) if isinstance(raw, str) else raw
+        if not isinstance(found, list):
+            raise TypeError(raw)
+        return tuple(_node_kind(each) for each in found)
+
+    return Kind(wanted, value)
+
+
+def _node_kind(raw: object) -> tuple[Mapping[str, float], int]:
+    if not isinstance(raw, dict) or not isinstance(raw.get("most"), int):
+        raise TypeError(raw)
+    amounts = {name: float(each) for name, each in raw.items() if name != "most"}
+    if raw["most"] < 0 or not all(0 <= each < float("inf") for each in amounts.values()):
+        raise ValueError(raw)
+    return amounts, raw["most"]
 
 
 def _flag(raw: object, base: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rayflow.settings.kinds import FLAG, Kind, amount, choice, entries, place, text, whole, words
+from rayflow.settings.kinds import FLAG, Kind, amount, choice, entries, node_kinds, place, text, whole, words
 
 PREFIX = "RAYFLOW_"
 EXECUTORS = ("auto", "ray", "process", "inline")
 TABLES = ("arrow", "parquet")
+ENVIRONMENTS = ("local", "pypi", "conda", "uv")
 MODES = ("metaflow",)
 """What `--compat` knows."""
 
@@ -41,6 +42,12 @@ USER = Setting("USER", text("a name"), "the account's", "Who you are: runs are r
 EXECUTOR = Setting("EXECUTOR", choice(EXECUTORS), "auto", "Who performs tasks, as --executor.", option="executor")
 ADDRESS = Setting(
     "ADDRESS", text("host:port, or local"), "that of `rayflow up`", "The Ray cluster to join, as --address.", option="address"
+)
+NODE_KINDS = Setting(
+    "NODE_KINDS",
+    node_kinds('JSON such as [{"CPU": 8, "GPU": 1, "most": 10}]'),
+    "none",
+    "What nodes the autoscaler of a joined cluster may add: their resources, and how many there may be. `submit --on kuberay` tells it.",
 )
 MAX_WORKERS = Setting(
     "MAX_WORKERS",
@@ -119,6 +126,12 @@ ENABLED_ARTIFACT_SERIALIZER = Setting(
     "all of them",
     "Serializers that are left out: each by its TYPE after a '-'.",
 )
+ENVIRONMENT = Setting(
+    "ENVIRONMENT", choice(ENVIRONMENTS), "local", "Whether steps have Pythons of their own, as --environment.", option="environment"
+)
+ENVIRONMENTS_DIR = Setting(
+    "ENVIRONMENTS_DIR", place("a directory"), "~/.cache/rayflow/environments", "Where the Pythons of steps are kept on this machine."
+)
 STATE_DIR = Setting("STATE_DIR", place("a directory"), "~/.local/state/rayflow", "Where the cluster of `rayflow up` is noted.")
 HOME = Setting("HOME", place("a directory"), "~/.rayflow", "Where the files of the profiles are.", is_variable_only=True)
 PROFILE = Setting("PROFILE", text("a name"), "none", "Which file there: config_<PROFILE>.json.", is_variable_only=True)
@@ -128,6 +141,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     USER,
     EXECUTOR,
     ADDRESS,
+    NODE_KINDS,
     MAX_WORKERS,
     MAX_NUM_SPLITS,
     MAX_LOG_SIZE,
@@ -148,6 +162,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
     CACHE_GB,
     DATATOOLS_S3ROOT,
     ENABLED_ARTIFACT_SERIALIZER,
+    ENVIRONMENT,
+    ENVIRONMENTS_DIR,
     STATE_DIR,
     HOME,
     PROFILE,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from rayflow.settings.reading import SettingsFile
 from rayflow.settings.table import PREFIX, setting_named
 
-_OURS = re.compile(r"RAYFLOW_(RUN_\w+|CLUSTER_\d+|RUNNER_\d+|WORKER|ISOLATED)")
+_OURS = re.compile(r"RAYFLOW_(RUN_\w+|CLUSTER_\d+|RUNNER_\d+|WORKER|ISOLATED|PLACEMENTS|NODES_WITHIN_S)")
 """Variables that rayflow sets for processes of its own, and those of Parameters and of options of `run`."""
 
 

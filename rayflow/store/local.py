@@ -15,6 +15,7 @@ import errno
 import os
 import re
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,7 @@ class LocalStore:
         self.url = os.path.abspath(path)
         self._appends: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._appends)  # a process may drive thousands of runs, each with a store of its own
 
     def __repr__(self) -> str:
         return f"LocalStore({self.url!r})"
@@ -354,3 +356,8 @@ def _collect(directory: str, prefix: str, found: list[_Found]) -> None:
             _collect(entry.path, f"{key}/", found)
         elif entry.is_file():
             found.append((key, entry, is_leaving))
+
+
+def _close_all(descriptors: OrderedDict[str, int]) -> None:
+    while descriptors:
+        os.close(descriptors.popitem()[1])

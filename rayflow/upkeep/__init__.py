@@ -3,6 +3,8 @@
 Why it is here: readers trust nothing, but look only at what they are asked for; and nothing is ever overwritten, so that something has
 to take away what nobody needs any more.
 
+* `deployments` - which deployments may still start runs, and what they need: all that stand under a name. `delete` of a scheduler's
+  commands takes the name away; what has none goes with the next `gc`.
 * `references` - which objects a run refers to, its own and those of runs that it continues: the one place that knows.
 * `verify` - every object that a run refers to is there and as it was stored; what is not is named, with the tasks that are to run again.
   `resume` asks the same, so that what is damaged is computed again.
@@ -15,7 +17,7 @@ Removing is safe beside live runs and resumes:
   more.
 * A run to be removed gets a create-only mark (`removed.json`) before it is looked who continues it; a resume creates its own record
   before it looks for the mark of its origin. One of the two sees the other.
-* What belongs to no run yet (code packages, the parameters of a run that starts) is left alone for a day.
+* What belongs to no run yet (code packages, locks of environments, the parameters of a run that starts) is left alone for a day.
 * Where one run cannot be read it is not known what it refers to: nothing of that flow is swept then, and the run is named.
 
 A removal that was killed is finished by the next `gc`: the mark goes last.

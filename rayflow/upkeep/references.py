@@ -54,9 +54,11 @@ class Referring:
             yield from self.of_segment(segment, segment.run or opened.record.run_id)
 
     def of_record(self, record: RunRecord) -> Iterator[Reference]:
-        """The code, the parameters and the constants."""
+        """The code, the locks of environments, the parameters and the constants."""
         if record.code is not None:
             yield Reference(FlowLayout(self._flow).code(record.code), "the code of the run", digest=record.code)
+        for step, digest in record.locks.items():
+            yield Reference(FlowLayout(self._flow).environment(digest), f"the lock of the environment of {step}", digest=digest)
         yield from self.of_values(record)
 
     def of_values(self, record: RunRecord) -> Iterator[Reference]:

@@ -18,6 +18,7 @@ from rayflow.model.errors import RayflowException, RayflowNotFound, RunOwnedElse
 from rayflow.model.layout import FlowLayout, RunLayout, is_run_id
 from rayflow.model.ports import Store
 from rayflow.model.records import Outcome
+from rayflow.upkeep.deployments import needed_by_deployments
 from rayflow.upkeep.references import Referring
 from rayflow.upkeep.taglog import NO_TAGS, covered_files, look_at_tags
 
@@ -202,14 +203,15 @@ class _Sweep:
     def perform(self, *, is_of_all: bool) -> None:
         """`is_of_all`: in all runs that succeeded, and what a removal that was killed left, too."""
         self._mark_removed()
-        code = list(self._store.entries(f"{self._flow}/code"))
+        shared = [*self._store.entries(f"{self._flow}/code"), *self._store.entries(FlowLayout(self._flow).environments)]
+        deployments = list(self._store.entries(FlowLayout(self._flow).deployments)) if is_of_all else []
         files = self._files_by_run()
         removed = self._removed | {run for run, entries in files.items() if self._is_left_over(run, entries, is_of_all)}
         try:
             marked = self._marked(removed)
         except RayflowException as fault:
             self._found.kept.append(
-                f"Nothing of {self._flow} is removed: a run cannot be read, so that it is not known what it needs. {fault}"
+                f"Nothing of {self._flow} is removed: a run or a deployment cannot be read, so that it is not known what it needs. {fault}"
                 " See `rayflow verify`; `rayflow rm` of that run removes the obstacle."
             )
             self._unmark_removed()
@@ -227,7 +229,10 @@ class _Sweep:
                 if run not in self._succeeded and run not in removed:
                     self._take(each for each in entries if each.is_leaving and self._is_of_age(each))
             self._take(list(covered_files(self._store, self._flow, self._now_us - GRACE_US)))
-        self._take(each for each in code if each.key not in marked and self._is_of_age(each))
+        self._take(each for each in shared if each.key not in marked and self._is_of_age(each))
+        if is_of_all:
+            prefix = FlowLayout(self._flow).deployed + "/"
+            self._take(each for each in deployments if not each.key.startswith(prefix) and each.key not in marked and self._is_of_age(each))
 
     def _is_of_age(self, entry: Entry) -> bool:
         return entry.modified_us < self._now_us - GRACE_US
@@ -251,8 +256,8 @@ class _Sweep:
         return is_of_all and layout.record not in keys and layout.end not in keys and all(self._is_of_age(entry) for entry in entries)
 
     def _marked(self, removed: set[str]) -> set[str]:
-        """The keys of all that the other runs refer to."""
-        marked: set[str] = set()
+        """The keys of all that deployments and the other runs refer to."""
+        marked = needed_by_deployments(self._store, self._flow)
         referring = Referring(self._store, self._flow)
         for entry in newest_first(self._store, self._flow):
             if entry.run_id in removed:

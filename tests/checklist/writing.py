@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.checklist.row import CARDS, ENVIRONMENTS, INTERNAL, LAUNCHED, READ, row
+from tests.checklist.row import CARDS, INTERNAL, LAUNCHED, READ, row
 
 GRAPH = (
     row(
@@ -312,7 +312,16 @@ AROUND_STEPS = (
         "scenarios/test_gangs.py::test_a_gang_that_is_caught_goes_on_and_its_control_task_bears_what_happened",
         "scenarios/test_gangs.py::test_a_node_that_fails_has_the_whole_gang_tried_again",
     ),
-    row("@conda/@pypi/uv", "metaflow.md", absent=ENVIRONMENTS),
+    row(
+        "@conda/@pypi/uv",
+        "tasks/environments.md",
+        "scenarios/test_environments.py::test_two_versions_of_one_package_run_in_one_flow",
+        "scenarios/test_environments.py::test_a_resume_has_the_packages_of_its_origin_and_a_new_run_those_that_are_resolved_now",
+        "scenarios/test_environments.py::test_another_machine_makes_it_from_the_lock_or_says_why_it_cannot",
+        "environments/test_conda.py::test_what_conda_makes_is_locked_and_made_again_from_the_lock",
+        "environments/test_projects.py::test_all_packages_of_the_project_are_there_but_for_those_that_a_step_replaces",
+        "environments/test_building.py::test_what_does_not_exist_or_excludes_what_a_worker_needs_is_refused",
+    ),
     row(
         "@project, branches, tags",
         "tasks/tags.md#projects-and-branches",

@@ -172,12 +172,12 @@ def test_a_runner_can_be_told(place, monkeypatch):
         (("run", "old.py"), 1, "could not be imported. ModuleNotFoundError: No module named 'metaflow'"),
         (("run", "old.py"), 1, "Write `from rayflow import ...` there, or say --compat metaflow."),
         (("--compat", "airflow", "run", "old.py"), 2, "There is no --compat airflow. Give metaflow."),
-        (("run", "lacking.py", "--compat", "metaflow"), 1, "ImportError: rayflow has no 'metaflow.conda'. Remove it"),
+        (("run", "lacking.py", "--compat", "metaflow"), 1, "ImportError: rayflow has no 'metaflow.R'. Call R as"),
         (("run", "ours.py", "--compat", "airflow"), 2, "'airflow' is not 'metaflow'"),
     ],
 )
 def test_what_does_not_work_is_said_with_the_way_out(place, arguments, code, told):
-    (place / "lacking.py").write_text("from metaflow import FlowSpec, conda\n")
+    (place / "lacking.py").write_text("from metaflow import FlowSpec, R\n")
     (place / "ours.py").write_text(OURS)
 
     done = rayflow(place, *arguments)

@@ -40,7 +40,7 @@ except ImportError:
 open("ran", "w")
 
 
-@metaflow.schedule(daily=True)
+@metaflow.trigger(event="e")
 class Old(FlowSpec):
     @c(libraries={})
     @batch
@@ -82,14 +82,14 @@ def test_a_file_is_told_line_by_line_what_differs_and_is_never_run(tmp_path, mon
         "old.py:4: metaflow.plugins.aws.Batch blocks",
         "old.py:5: metaflow_extensions.foo blocks",
         "old.py:7: Deployer differs",
-        "old.py:13: @schedule differs",
-        "old.py:15: @conda blocks",
+        "old.py:13: @trigger differs",
+        "old.py:15: @conda differs",
         "old.py:16: @batch blocks",
         "old.py:19: METAFLOW_USER differs",
         "old.py:20: --datastore differs",
         "old.py:23: @kubernetes differs",
         "old.py:29: --datastore blocks",
-        "6 of 12 findings in the file keep the flow from running.",
+        "5 of 12 findings in the file keep the flow from running.",
     ]
     assert "    AWS Batch is not used, and a flow that asks for it is refused. Say what the step needs with @resources" in out
     assert (code, len(json.loads(as_json)), (tmp_path / "ran").exists()) == (1, 12, False)
@@ -100,11 +100,11 @@ def test_a_file_is_told_line_by_line_what_differs_and_is_never_run(tmp_path, mon
     [
         ("from rayflow import FlowSpec, step\n", [], 0),
         ("import numpy\nfrom . import x\n", [], 0),
-        ("from rayflow import conda\n", [("conda", True)], 1),
+        ("from rayflow import R\n", [("R", True)], 1),
         ("from metaflow.decorators import StepDecorator, step\n", [("metaflow", False), ("metaflow.decorators.StepDecorator", True)], 1),
         ("from rayflow.nothing import x\n", [("rayflow.nothing.x", True)], 1),
         ("from metaflow import *\n", [("metaflow", False)], 0),
-        ("import metaflow as mf\n@mf.pypi\ndef f(): pass\n", [("metaflow", False), ("@pypi", True)], 1),
+        ("import metaflow as mf\n@mf.batch\ndef f(): pass\n", [("metaflow", False), ("@batch", True)], 1),
         ("from metaflow.exception import MetaflowException\n", [("metaflow", False)], 0),
         ("from metaflow import resources\n@resources(cpu=1)\ndef f(): pass\n", [("metaflow", False), ("@resources", False)], 0),
     ],

@@ -17,7 +17,7 @@ from rayflow.cli.main import run_program
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.settings import Surroundings
 from rayflow.exception import ParameterFieldFailed, RayflowException, TaskFailedException, UsageError
-from tests.cli.catalogue import Row, commands, failing, flow, plain, refused
+from tests.cli.catalogue import Row, commands, failing, flow, kuberay, plain, refused
 
 PACKAGE = os.path.dirname(rayflow.__file__)
 
@@ -48,7 +48,7 @@ def typed(here: Path, row: Row) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-@pytest.mark.parametrize("row", rows(refused.ROWS))
+@pytest.mark.parametrize("row", rows({**refused.ROWS, **kuberay.ROWS}))
 def test_an_error_before_any_task_has_its_class_its_words_and_its_exit_code(here, row):
     code, out, err = typed(here, row)
 

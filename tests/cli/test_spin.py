@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -293,3 +296,18 @@ def test_a_spin_can_be_spun_again(done):
     assert done("spin", "body", "--persist").code == 0
 
     assert done("--root", ".rayflow_spin", "spin", "body").code == 0
+
+
+def test_a_step_with_packages_of_its_own_is_spun_with_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "packed.py").write_text((Path(__file__).parent.parent / "upkeep" / "packed.py").read_text() + "\nPacked()\n")
+    environ = {**os.environ, "RAYFLOW_ROOT": str(tmp_path / "root"), "RAYFLOW_USER": "ada"}
+
+    def call(*arguments):
+        return subprocess.run([sys.executable, "packed.py", *arguments], env=environ, capture_output=True, text=True, check=False)
+
+    ran, spun = call("run", "--environment", "pypi"), call("spin", "start")
+    without = call("spin", "start", "--skip-decorators")
+
+    assert (ran.returncode, spun.returncode, without.returncode) == (0, 0, 1), (ran.stderr, spun.stderr)
+    assert ("version: '10.1.0'" in spun.stdout, "No module named 'more_itertools'" in without.stderr) == (True, True), spun.stdout

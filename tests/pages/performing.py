@@ -52,6 +52,7 @@ def surroundings(cwd: Path, executor: str) -> dict[str, str]:
         "EXAMPLES": str(REPO / "examples"),
         "PYTHONPATH": str(cwd),
         "RAYFLOW_CACHE": str(cwd / "cache"),
+        "RAYFLOW_ENVIRONMENTS_DIR": os.environ["RAYFLOW_ENVIRONMENTS_DIR"],
         "RAYFLOW_STATE_DIR": str(cwd / "state"),
         "RAYFLOW_EXECUTOR": executor,
         "RAYFLOW_USER": "reader",

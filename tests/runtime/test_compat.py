@@ -89,8 +89,8 @@ def test_a_star_is_the_public_names():
     ("statement", "told"),
     [
         (
-            "from metaflow import conda",
-            r"rayflow has no 'metaflow.conda'\. Remove it, and .* `rayflow doctor FLOW.py`",
+            "from metaflow import R",
+            r"rayflow has no 'metaflow.R'\. Call R as .* `rayflow doctor FLOW.py`",
         ),
         ("from metaflow import Nonsense", r"rayflow has no 'metaflow.Nonsense'\. `rayflow doctor FLOW.py` lists"),
         ("from metaflow import flow", "rayflow has no 'metaflow.flow'"),
@@ -108,8 +108,8 @@ def test_what_is_not_there_is_an_import_error_that_says_what_to_do(statement, to
 def test_a_flow_may_ask_what_there_is():
     import metaflow
 
-    assert (hasattr(metaflow, "conda"), getattr(metaflow, "Nonsense", 1), hasattr(metaflow, "step")) == (False, 1, True)
-    assert (compat.served("metaflow", "conda"), compat.served("metaflow", "step")) == (False, True)
+    assert (hasattr(metaflow, "R"), getattr(metaflow, "Nonsense", 1), hasattr(metaflow, "step")) == (False, 1, True)
+    assert (compat.served("metaflow", "R"), compat.served("metaflow", "step")) == (False, True)
     assert not compat.exists("metaflow.nothing")
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from rayflow import FlowSpec, step
+from rayflow.executors.room import NodeKind, Room
 from rayflow.flow.definition import define
 from rayflow.model.commands import Batch
 from rayflow.model.errors import ClusterFault
@@ -108,11 +109,10 @@ class Small(Noted):
         self.given: list[Resources] = []
         self.gangs = SimpleNamespace(longest_wait_s=0.0)
 
-    def slots(self, resources):
-        return int(2 / resources.cpus)
+        self.room = Room([{"CPU": 2.0}])
 
-    def limit(self, resources, size=1):
-        return Resources(cpus=min(resources.cpus, 2 / size))
+    def slots(self, resources):
+        return self.room.in_flight(resources)
 
     def submit(self, work):
         self.given.append(work.resources)
@@ -165,3 +165,68 @@ def test_a_gang_that_waits_for_room_says_what_it_waits_for_once():
     assert warnings == [
         "Step 'work' calls 2 nodes that need 1 CPU each. The cluster has no room for all of them now: they begin together when it has."
     ]
+
+
+def test_the_capacity_is_told_again_when_nodes_have_come_or_gone():
+    small, definition = Small("10.0.0.1:6379"), define(Fanned)
+    crew = Crew(definition.graph, definition.specs, ray=small)
+    told = [crew.capacity(), crew.capacity()]
+
+    small.room = Room([{"CPU": 2.0}, {"CPU": 4.0}])
+    told += [crew.capacity(), crew.capacity()]
+
+    assert [each and each.by_step["work"] for each in told] == [2, None, 6, None]
+
+
+def test_a_need_that_only_a_node_to_come_can_meet_is_no_fault():
+    small, definition = Small("10.0.0.1:6379"), define(Fanned)
+    small.room = Room([{"CPU": 0.0}], [NodeKind({"CPU": 2.0}, 3)])
+
+    told = Crew(definition.graph, definition.specs, ray=small).capacity()
+
+    assert told.by_step["work"] == 2
+
+
+def test_a_need_that_nothing_meets_yet_is_waited_for_as_long_as_nodes_may_take_to_come():
+    small, definition, warnings, now = Small("10.0.0.1:6379"), define(Fanned), [], [5.0]
+    small.room = Room([{"CPU": 0.0}])
+    options = {"warn": warnings.append, "clock": lambda: now[0], "patience_s": 60.0}
+    crew, late = (Crew(definition.graph, definition.specs, ray=small, **options) for _ in range(2))
+
+    early = [crew.capacity(), late.capacity()]
+    now[0] += ROOM_S
+    waits = crew.capacity()
+    small.room = Room([{"CPU": 0.0}, {"CPU": 2.0}])
+    comes = crew.capacity()
+
+    assert (early, waits, comes.by_step["work"]) == ([None, None], None, 2)
+    assert warnings == ["No node of the cluster has what step 'start' needs, 1 CPU, yet: one is waited for, 60 s at most."]
+    small.room = Room([{"CPU": 0.0}])
+    now[0] += 60
+    with pytest.raises(ClusterFault, match="Step 'start' needs 1 CPU"):
+        late.capacity()
+
+
+def test_a_gang_waits_for_nodes_that_may_still_come():
+    small = Small("10.0.0.1:6379")
+
+    assert (called(small, 4, patience_s=60.0), small.given) == ([], [Resources()] * 8)
+
+
+def test_a_need_beyond_the_largest_node_that_could_come_is_refused():
+    small, definition = Small("10.0.0.1:6379"), define(Fanned, ["resources:cpu=3"])
+    small.room = Room([{"CPU": 1.0}, {"CPU": 2.0}], [NodeKind({"CPU": 2.0}, 3)])
+
+    with pytest.raises(ClusterFault, match=r"needs 3 CPU, and the largest node of the cluster has 2 CPU at most\. Lower its @resources"):
+        Crew(definition.graph, definition.specs, ray=small).capacity()
+
+
+def test_tasks_that_wait_for_a_node_are_spoken_of_once():
+    small, definition, warnings, now = Small("10.0.0.1:6379"), define(Fanned), [], [0.0]
+    crew = Crew(definition.graph, definition.specs, ray=small, warn=warnings.append, clock=lambda: now[0])
+    crew.submit([Work(Batch(1, "work", IndexSet.single(0)), b"", b"", "s", "work")])
+
+    for now[0] in (4.0, 6.0, 8.0):
+        crew.consider(lambda: True)
+
+    assert warnings == ["Tasks of step 'work' wait for room on the cluster: all of it is in use, or a node is still to come."]

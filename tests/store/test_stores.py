@@ -1,6 +1,7 @@
 """Every store passes the same contract; what only local disks can do follows it."""
 
 import errno
+import gc
 import multiprocessing
 import os
 import stat
@@ -189,6 +190,18 @@ def test_an_append_to_a_deleted_file_is_an_error_not_a_loss(tmp_path):
 
     with pytest.raises(StoreFault, match="was deleted"):
         store.append("j/1", b"two\n")
+
+
+def test_a_store_that_is_dropped_leaves_no_file_open(tmp_path):
+    store = LocalStore(str(tmp_path))
+    store.append("journal/1.jsonl", b"line")
+    (held,) = store._appends.values()
+
+    del store
+    gc.collect()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(held)
 
 
 def test_more_journals_than_open_files_are_kept_apart(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -25,22 +25,31 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 def output_options_command(flow_call: FlowCall) -> click.Command:
-    def run(**_: Any) -> None:
-        described = described_options(click.get_current_context().parent, flow_call.call.surroundings.environ)
+    def run(commands: tuple[str, ...]) -> None:
+        described = described_options(click.get_current_context().parent, flow_call.call.surroundings.environ, commands or COMMANDS)
         flow_call.call.out.write(json.dumps(described) + "\n")
 
-    return click.Command("output-options", callback=run, help="Write the options of `run`, `resume` and `spin` as JSON, for programs.")
+    text = "Write the options of `run`, `resume` and `spin`, or of COMMANDS (such as 'cron create'), as JSON, for programs."
+    return click.Command("output-options", callback=run, params=[click.Argument(["commands"], nargs=-1)], help=text)
 
 
-def described_options(group: click.Context | None, environ: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+def described_options(
+    group: click.Context | None, environ: Mapping[str, str], commands: Sequence[str] = COMMANDS
+) -> dict[str, list[dict[str, Any]]]:
     """Command -> its options; those that stand before a command are under the empty name. `group`: the context of the flow's group."""
     assert group is not None
     assert isinstance(group.command, click.Group)
     found = {"": [keyword.as_dict() for keyword in keywords_of(group.command.params, environ)]}
-    for name in COMMANDS:
-        command = group.command.get_command(group, name)
+    for name in commands:
+        command = _below(group.command, group, name.split())
         found[name] = [keyword.as_dict() for keyword in keywords_of(command.params if command else (), environ)]
     return found
+
+
+def _below(group: click.Group, context: click.Context, words: Sequence[str]) -> click.Command | None:
+    """The command of these words."""
+    command = group.get_command(context, words[0]) if words else None
+    return _below(command, context, words[1:]) if isinstance(command, click.Group) else command
 
 
 def keywords_of(options: Iterable[click.Parameter], environ: Mapping[str, str]) -> list[Keyword]:

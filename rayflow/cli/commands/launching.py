@@ -11,6 +11,7 @@ import click
 
 from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.commands.describing import validate
+from rayflow.cli.commands.submitting import submission_options, submitted
 from rayflow.cli.options import launch_options, shared_options, stated, without
 from rayflow.cli.suggest import listed, nearest
 from rayflow.model.errors import RayflowNotFound, UsageError
@@ -19,6 +20,8 @@ from rayflow.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from rayflow.cli.reporting.live import LiveReporter
+    from rayflow.flow.definition import FlowDefinition
+    from rayflow.runtime.launch import Recorded
 
 _RESUME_HELP = "Continue an earlier run in a new one: what is done is taken over, the rest is run. With STEP: that and what follows."
 
@@ -85,6 +88,7 @@ def stored_resume_command(call: Call) -> click.Command:
 
 def _resume_options() -> list[click.Option]:
     return [
+        *submission_options(None),
         click.Option(["--fork"], is_flag=True, help="Branch off: others may continue the same run too."),
         click.Option(
             ["--verify"], is_flag=True, help="Read every value that would be taken over first, and compute again what was changed."
@@ -101,6 +105,9 @@ def _resumed(flow_call: FlowCall, options: Mapping[str, Any], step: str | None, 
     flow_call = replace(flow_call, known=_configs_of_origin(flow_call, settings, run_id))
     _check_step(flow_call, step)
 
+    if options["on"]:
+        return _resumed_elsewhere(flow_call, options, run_id, step)
+
     def launch(reporter: Reporter) -> int:
         definition = flow_call.decorated(options["with"])
         resume = flow_call.call.resume_flow
@@ -108,6 +115,19 @@ def _resumed(flow_call: FlowCall, options: Mapping[str, Any], step: str | None, 
         return resume(definition, settings, reporter, origin_run_id=run_id, step=step, is_fork=is_fork, verifies=verifies).exit_code
 
     return launched(flow_call, options, launch)
+
+
+def _resumed_elsewhere(flow_call: FlowCall, options: Mapping[str, Any], run_id: str | None, step: str | None) -> int:
+    """Submits the resume. Without an address it goes where the origin was submitted to."""
+
+    def record(definition: FlowDefinition, settings: Settings, reporter: Reporter) -> Recorded:
+        from rayflow.runtime.launch import record_resume
+
+        return record_resume(definition, settings, reporter, origin_run_id=run_id, step=step, is_fork=options["fork"])
+
+    if options["verify"]:
+        raise UsageError("--verify is of a resume that is driven here. Leave out --on, or check the run first: rayflow verify RUN.")
+    return submitted(flow_call, options, record, origin=run_id)
 
 
 def _configs_of_origin(flow_call: FlowCall, settings: Settings, run_id: str | None) -> dict[str, Any]:

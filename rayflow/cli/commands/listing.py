@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rayflow.client.tasks import Task
 
 _MOST_TASKS = 50
-_STATES = ("running", "succeeded", "failed", "interrupted", "unknown")
+_STATES = ("pending", "running", "succeeded", "failed", "interrupted", "unknown")
 
 
 _LS_HELP = """List runs, newest first: of FLOW, or of all flows.

@@ -16,6 +16,28 @@ def _run(call: Call) -> click.Command:
     return _of_flow_only("run", "Run the flow FLOW.py (or module:Class); `rayflow run FLOW.py --help` shows its parameters.")
 
 
+def _submit(call: Call) -> click.Command:
+    return _of_flow_only("submit", "Run the flow FLOW.py (or module:Class) elsewhere; `rayflow submit FLOW.py --help` shows its options.")
+
+
+def _attach(call: Call) -> click.Command:
+    from rayflow.cli.commands.attaching import attach_command
+
+    return attach_command(call)
+
+
+def _stop(call: Call) -> click.Command:
+    from rayflow.cli.commands.attaching import stop_command
+
+    return stop_command(call)
+
+
+def _drive(call: Call) -> click.Command:
+    from rayflow.cli.commands.submitting import drive_command
+
+    return drive_command(call)
+
+
 def _spin(call: Call) -> click.Command:
     return _of_flow_only("spin", "Run one step of the flow FLOW.py (or module:Class) again by itself: `rayflow spin FLOW.py STEP`.")
 
@@ -157,6 +179,9 @@ def _version(call: Call) -> click.Command:
 
 _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "run": (_run, "Run a flow: rayflow run FLOW.py."),
+    "submit": (_submit, "Run a flow elsewhere, on a Ray cluster or Kubernetes: rayflow submit FLOW.py."),
+    "attach": (_attach, "Follow a run that is driven elsewhere."),
+    "stop": (_stop, "Stop a run, wherever it is driven; it can be resumed."),
     "resume": (_resume, "Continue a run, with its stored code; or, with FLOW.py, the newest run of that flow."),
     "spin": (_spin, "Run one step again by itself: rayflow spin FLOW.py STEP."),
     "check": (_check, "Check that a flow is valid."),
@@ -180,6 +205,8 @@ _COMMANDS: dict[str, tuple[Callable[[Call], click.Command], str]] = {
     "doctor": (_doctor, "Check this installation and the root; or, with FLOW.py, what a flow of Metaflow's needs."),
     "version": (_version, "Show the version of rayflow."),
 }
+_HIDDEN: dict[str, Callable[[Call], click.Command]] = {"drive": _drive}
+"""What programs call."""
 _EPILOG = "A run is named by its id, by an ending of the id, or as latest or latest-failed; FLOW.py may also be module:Class."
 
 
@@ -204,11 +231,13 @@ class RootGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _HIDDEN:
+            return _HIDDEN[cmd_name](self._call)
         found = _COMMANDS.get(cmd_name)
         return found[0](self._call) if found else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS:
+        if args and args[0] not in _COMMANDS and args[0] not in _HIDDEN:
             ctx.fail(f"No such command {args[0]!r}.{nearest(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
 

@@ -17,6 +17,7 @@ from rayflow.runtime.notices import (
     Draining,
     Included,
     Notice,
+    Preparing,
     Progressed,
     RunEnded,
     RunStarted,
@@ -82,8 +83,9 @@ class LiveReporter:
                 self._say(f" {counted(sum(notice.tasks.values()), 'task')} of run {notice.origin} reused", style="dim")
             case Included():
                 self._say(f" including {harmless(notice.path)} ({size(notice.nbytes)})", style="dim")
-            case Warned():
-                self._say(f"! {harmless(notice.text)}", style="yellow")
+            case Preparing(what=text) | Warned(text=text):
+                is_warning = isinstance(notice, Warned)
+                self._say(f"{'!' if is_warning else ' making'} {harmless(text)}", style="yellow" if is_warning else "dim")
             case Draining():
                 self._drain(notice)
             case RunEnded():

@@ -16,6 +16,7 @@ from rayflow.model.records import Outcome
 from rayflow.runtime.notices import (
     Draining,
     Notice,
+    Preparing,
     Progressed,
     RunEnded,
     RunStarted,
@@ -85,6 +86,8 @@ class NotebookReporter:
                     self._complain(f"{circumstances(notice)}: {headline(failure)}{where}{'; it is retried' if notice.is_retried else ''}")
             case StepsReused():
                 self._write(f"{counted(sum(notice.tasks.values()), 'task')} of run {notice.origin} reused")
+            case Preparing(what=what):
+                self._write(f"Making {harmless(what)}")
             case Warned(text=text):
                 self._complain(f"Warning: {harmless(text)}")
             case Draining():

@@ -18,6 +18,7 @@ from rayflow.runtime.notices import (
     FanoutOpened,
     Included,
     Notice,
+    Preparing,
     Progressed,
     RunEnded,
     RunStarted,
@@ -120,6 +121,8 @@ class PlainReporter:
                 self._last_wait = why
             case Included():
                 self._line(f"Including file {notice.path} of size {notice.nbytes / 1024:.0f}KB")
+            case Preparing():
+                self._line(f"Making {notice.what}")
             case Warned():
                 self._line(f"Warning: {notice.text}")
             case Draining():

@@ -30,9 +30,13 @@ class Prompt:
         """The command that shows the output of `run/step/task`."""
         return self._command("logs", pathspec)
 
+    def of_run(self, command: str, run_id: str) -> str:
+        """A command of `rayflow` about the run, such as attach."""
+        return f"rayflow {command} {shlex.quote(run_id)}{self._options}"
+
     def show(self, run_id: str) -> str:
         """The command that shows the run."""
-        return f"rayflow show {shlex.quote(run_id)}{self._options}"
+        return self.of_run("show", run_id)
 
     def _command(self, *words: str) -> str:
         return " ".join([self.program, *(shlex.quote(word) for word in words if word)]) + self._options

@@ -1,6 +1,7 @@
 """Every error that a user can cause on the command line, as a row: what was written or typed, and what comes of it.
 
-`refused` are flows that no run performs, `failing` flows that fail in a task, `commands` what is typed wrongly.
+`refused` are flows that no run performs, `failing` flows that fail in a task, `commands` what is typed wrongly, `kuberay` what
+KubeRay does not take.
 """
 
 from __future__ import annotations

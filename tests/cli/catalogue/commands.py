@@ -63,7 +63,7 @@ RUNS = [
         plain().replace("F(", "G("),
     ),
     _refused("resume flow.py --root empty", StoreMissing, "There is no rayflow root at ", "give its root with --root"),
-    _refused("resume F/1", RayflowNotFound, "There is no run"),
+    _refused("resume F/99999999999999999", RayflowNotFound, "There is no run"),
     _refused("code pull nope", RayflowNotFound, "There is no run 'nope'"),
     _refused("code pull latest --dir raw.bin", UserError, "raw.bin exists, and is left as it is"),
     _refused("package save no/where flow.py", UserError, "could not be written"),

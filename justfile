@@ -48,6 +48,11 @@ nightly *options:
     RAYFLOW_SCENARIOS_ON=flaky-s3 python -m pytest tests/scenarios --timeout 3600
     python -m tests.crash.kill --kills 200
 
+# What flows deploy to schedulers, by the schedulers' own tools: Airflow 2 and 3, hera, asl-validator; installed below .schedulers/ (1.5 GB).
+schedulers *options:
+    python -m tests.submission.schedulers.tools
+    python -m pytest -m nightly --timeout 600 tests/submission/schedulers/test_tools.py {{options}}
+
 # What CI runs. The tests on Ray come after the others: two clusters at once on two cores would only wait for each other.
 all: check
     python -m pytest -n 2 -m "not ray and not nightly"

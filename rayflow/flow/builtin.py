@@ -1,4 +1,5 @@
-"""The decorators that come with rayflow: retry, catch, timeout, resources, environment, isolated, parallel, kubernetes, batch."""
+"""The decorators that come with rayflow: retry, catch, timeout, resources, environment, isolated, checkpoint,
+parallel, kubernetes, batch."""
 
 from __future__ import annotations
 
@@ -144,6 +145,15 @@ def _compile_isolated(spec: StepSpec, decorator: StepDecorator, node: Node) -> S
     return replace(spec, is_isolated=True)
 
 
+def _compile_checkpoint(spec: StepSpec, decorator: StepDecorator, node: Node) -> StepSpec:
+    keep = _number(node, decorator, "keep")
+    if keep is None or keep < 1 or keep != int(keep):
+        raise InvalidDecoratorAttribute(
+            f"{_where(node, decorator)} has keep={decorator.attributes['keep']!r}. Give a whole number from 1 on."
+        )
+    return replace(spec, checkpoints_kept=int(keep))
+
+
 def _refuse_batch(spec: StepSpec, decorator: StepDecorator, node: Node) -> StepSpec:
     raise BadStepDecoratorException(
         f"@batch on step '{node.name}' ({node.file}:{node.line}) asks for AWS Batch, which rayflow does not use: steps run on Ray. "
@@ -179,6 +189,9 @@ environment = register(DecoratorKind("environment", {"vars": {}}, _compile_envir
 
 isolated = register(DecoratorKind("isolated", {}, _compile_isolated))
 """Every task gets a process of its own, so that module state starts afresh."""
+
+checkpoint = register(DecoratorKind("checkpoint", {"keep": 2}, _compile_checkpoint))
+"""The step has `current.checkpoint`: what it saves there is found by its next attempt, and by a resume; `keep` of each name stay."""
 
 parallel = register(DecoratorKind("parallel"))
 """The step is a gang, called with `self.next(self.train, num_parallel=N)`."""

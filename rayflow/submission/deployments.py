@@ -65,7 +65,7 @@ def begun(store: Store, flow: str, digest: str, run_id: str, given: Mapping[str,
                 f"Run id '{run_id}' exists with other code or parameters. Start the deployment under another id, or continue that run: "
                 f"rayflow resume {flow}/{run_id}."
             ) from None
-        return known
+        record = known  # whoever claimed it may have been killed before it was entered in the index
     note_start(store, record)
     return record
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.checklist.row import CARDS, COMMAND, CRASHES, DEPLOYERS, PROGRAM, READER, row
+from tests.checklist.row import CARDS, COMMAND, CRASHES, PROGRAM, READER, row
 
 COMMANDS = (
     row(
@@ -190,7 +190,16 @@ CLIENT = (
         "runner/test_notebook.py::test_nbrunner_works_in_the_event_loop_of_the_notebook",
         beside=PROGRAM,
     ),
-    row("Deployer / DeployedFlow / TriggeredRun", "metaflow.md", absent=DEPLOYERS),
+    row(
+        "Deployer / DeployedFlow / TriggeredRun",
+        "tasks/schedules.md#from-a-program",
+        "runner/test_deployer.py::test_a_flow_is_deployed_triggered_found_and_deleted",
+        "runner/test_deployer.py::test_what_is_given_to_a_trigger_is_checked_here",
+        "runner/test_deployer.py::test_deployments_are_listed_and_found_by_either_name",
+        "runner/test_deployer.py::test_what_cannot_be_deployed_is_raised_with_what_the_command_said",
+        "submission/schedulers/test_deployments.py::test_what_is_given_has_the_type_of_its_parameter_as_a_text_and_as_json",
+        beside=PROGRAM,
+    ),
 )
 BELOW = (
     row(

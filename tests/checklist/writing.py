@@ -334,6 +334,9 @@ AROUND_STEPS = (
         "tasks/schedules.md",
         "scenarios/test_production.py::test_a_flow_that_another_started_knows_it",
         "flow/test_flowdecorators.py::test_what_a_flow_decorator_cannot_take_is_named",
+        "submission/schedulers/test_deployments.py::test_the_schedule_that_counts",
+        "submission/schedulers/test_argo.py::test_the_end_of_another_deployment_starts_the_flow_once",
+        "submission/schedulers/test_argo.py::test_an_event_gives_its_fields_to_parameters",
     ),
     row(
         "@exit_hook",

@@ -22,6 +22,7 @@ except ImportError:  # Airflow 2
     from airflow.triggers.temporal import TimeDeltaTrigger
 
 DEPLOYED: dict[str, Any] = {}
+FAILED = ("Failed", "ValidationFailed")
 
 
 def rayjobs() -> Any:
@@ -46,7 +47,7 @@ class RayJobOperator(BaseOperator):
     def execute(self, context: Any) -> None:
         run_id = self._run_id(context)
         newest = self._newest(run_id)
-        if newest is None or (newest.get("status") or {}).get("jobDeploymentStatus") in ("Complete", "Failed"):
+        if newest is None or (newest.get("status") or {}).get("jobDeploymentStatus") in ("Complete", *FAILED):
             self._create(run_id, f"rayflow-{run_id}-{context['ti'].try_number}", context["params"])
         self.log.info("The run is %s.", run_id)
         self._wait()
@@ -58,7 +59,7 @@ class RayJobOperator(BaseOperator):
             raise AirflowException("The RayJob was deleted before it had ended. The run can be resumed.")
         name, status = found["metadata"]["name"], found.get("status") or {}
         deployment, job = status.get("jobDeploymentStatus"), status.get("jobStatus")
-        if job == "STOPPED" or deployment == "Failed" or (deployment == "Complete" and job != "SUCCEEDED"):
+        if job == "STOPPED" or deployment in FAILED or (deployment == "Complete" and job != "SUCCEEDED"):
             why = status.get("message") or status.get("reason") or "`rayflow errors` tells why"
             raise AirflowException(f"RayJob {name} ended as {deployment}, {job}: {why}")
         if deployment != "Complete":

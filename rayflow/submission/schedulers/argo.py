@@ -38,7 +38,8 @@ _TRIGGERED_BY = "rayflow-triggered-by"
 _MOST_OF_NAME = 40
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SUCCEEDED = "status.jobDeploymentStatus == Complete, status.jobStatus == SUCCEEDED"
-_FAILED = "status.jobDeploymentStatus == Failed, status.jobStatus == STOPPED"
+_FAILED = "status.jobDeploymentStatus == Failed, status.jobDeploymentStatus == ValidationFailed, status.jobStatus == STOPPED"
+"""Argo wants all terms of a success, and one of a failure."""
 
 
 @dataclass(frozen=True)

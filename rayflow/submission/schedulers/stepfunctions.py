@@ -172,6 +172,7 @@ def _choices(shipment: Shipment) -> list[dict[str, Any]]:
     return [
         {"And": _is("jobStatus", "STOPPED"), "Next": "Stopped"},
         {"And": _is("jobDeploymentStatus", "Failed"), "Next": "Try again?" if shipment.retries else "Failed"},
+        {"And": _is("jobDeploymentStatus", "ValidationFailed"), "Next": "Failed"},
         {"And": [*_is("jobDeploymentStatus", "Complete"), *_is("jobStatus", "SUCCEEDED")], "Next": "Done"},
         {"And": _is("jobDeploymentStatus", "Complete"), "Next": "Failed"},
     ]

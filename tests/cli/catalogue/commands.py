@@ -12,6 +12,7 @@ from rayflow.exception import (
     RayflowNotFound,
     RayflowTaggingError,
     StoreMissing,
+    UnsafeName,
     UsageError,
     UserError,
 )
@@ -86,7 +87,27 @@ RUNS = [
     _refused("tag replace --run-id latest --add x", RayflowTaggingError, "`tag add` or `tag remove`"),
     _refused("tag add --run-id latest --namespace user:eve x", RayflowNamespaceMismatch, "user:eve"),
 ]
-COMMANDS = {"usage": USAGE, "runs": RUNS}
+DEPLOYMENTS = [
+    _usage("flow.py cron craete", "No such command 'craete'"),
+    _usage("flow.py argo-workflows create --retries often", "'--retries'", "often"),
+    _usage("flow.py airflow create --shared-root -o nope/dag.py", "--output 'nope/dag.py' cannot be written"),
+    _refused("flow.py argo-workflows create", UserError, "is a directory of this machine, which no pod reaches"),
+    _refused("flow.py argo-workflows trigger", RayflowNotFound, "'F' is not deployed to argo-workflows"),
+    _refused("flow.py step-functions create --shared-root", UserError, "--eks-cluster, --eks-endpoint, --eks-certificate is missing"),
+    _refused("flow.py cron create", UserError, "F has no @schedule"),
+    _refused("flow.py kuberay-cron create --shared-root", UserError, "F has no @schedule"),
+    _refused("flow.py cron create --name a/b", UnsafeName, "Deployment 'a/b' cannot be used"),
+    _refused("flow.py cron delete --name nope", RayflowNotFound, "'nope' is not deployed to cron"),
+    _refused(f"drive F/run-1 --deployment {'0' * 64}", RayflowNotFound, "There is no deployment 0000", "Deploy the flow again"),
+    Row(
+        "a schedule that cannot be read",
+        "scheduled.py cron create",
+        UserError,
+        ("@schedule(cron='0 25 * * *')", "the hour '25'"),
+        plain(above="@schedule(cron='0 25 * * *')"),
+    ),
+]
+COMMANDS = {"usage": USAGE, "runs": RUNS, "deployments": DEPLOYMENTS}
 
 
 class Asked(NamedTuple):

@@ -80,8 +80,10 @@ def store(tmp_path: Path) -> Store:
 def shipped(train: Callable[..., Path], store: Store) -> Callable[..., Shipment]:
     """Deploys the flow, as `create` does it, but for the name."""
 
-    def ship(above: str = "", fields: str = "", scheduler: str = "cron", retries: int = 0, **settings: Any) -> Shipment:
-        definition = define(load_flow(str(train(above, fields))))
+    def ship(
+        above: str = "", fields: str = "", source: str = TRAIN, scheduler: str = "cron", retries: int = 0, **settings: Any
+    ) -> Shipment:
+        definition = define(load_flow(str(train(above, fields, source))))
         order = Order(scheduler, Settings(root=store.url, user="ada", **settings), token="token-of-ada")
         deployment = prepare(definition, order, store, Silent())
         return Shipment(deployment, store_deployment(store, deployment), "s3://bucket/flows", definition.specs, retries)

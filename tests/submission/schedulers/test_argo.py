@@ -61,7 +61,9 @@ def test_success_is_both_words_and_failure_either(shipped):
     resource = by_kind(shipped())["WorkflowTemplate"]["spec"]["templates"][0]["resource"]
 
     assert resource["successCondition"] == "status.jobDeploymentStatus == Complete, status.jobStatus == SUCCEEDED"
-    assert resource["failureCondition"] == "status.jobDeploymentStatus == Failed, status.jobStatus == STOPPED"
+    assert resource["failureCondition"] == (
+        "status.jobDeploymentStatus == Failed, status.jobDeploymentStatus == ValidationFailed, status.jobStatus == STOPPED"
+    )
 
 
 def test_the_rayjob_drives_the_run_of_the_workflow_with_what_is_given(shipped):

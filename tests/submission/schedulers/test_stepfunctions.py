@@ -68,6 +68,7 @@ def perform():
         ({"jobDeploymentStatus": "Failed"}, ("FAILED", "RunFailed")),
         ({"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED"}, ("FAILED", "RunStopped")),
         ({"jobDeploymentStatus": "Running", "jobStatus": "STOPPED"}, ("FAILED", "RunStopped")),
+        ({"jobDeploymentStatus": "ValidationFailed"}, ("FAILED", "RunFailed")),
         ({"jobDeploymentStatus": "Complete"}, ("FAILED", "RunFailed")),
     ],
 )

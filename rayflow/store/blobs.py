@@ -26,8 +26,9 @@ from rayflow.model.errors import RayflowException, StoreCorrupt, StoreMissing, S
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
-from rayflow.store import slices
+from rayflow.store import datasets, slices
 from rayflow.store.codecs import Encoded, decode, encode
+from rayflow.store.datasets import Place
 from rayflow.store.local import LocalStore, fault
 from rayflow.store.mapped import holds, note_mapping, path_behind
 
@@ -45,7 +46,7 @@ _DATED_BACK_NS = 2_000_000_000
 """More than the coarsest clock of mtimes."""
 
 _STAMP = "user.rayflow.stamp"
-_IMMUTABLE = frozenset({"json", "text", "bytes", "range", "sliced"})
+_IMMUTABLE = frozenset({"json", "text", "bytes", "range", "sliced", "dataset"})
 """Codecs whose values never share the memory that they are decoded from."""
 
 _TABLE_EXTENSIONS = frozenset({".arrow", ".parquet"})
@@ -75,6 +76,7 @@ class Blobs:
         self._layout = RunLayout(flow, run)
         self._tables = tables or ("arrow" if store.can_append else "parquet")
         self._by_value_modules = by_value_modules
+        self._place = Place(store, self._layout)
         self._put: set[str] = set()
         self._lent: Mapping[str, Lend] = {}
 
@@ -123,6 +125,8 @@ class Blobs:
             if other in stored:
                 stored[name] = stored[other]
                 continue
+            if skips_unserializable and datasets.is_dataset(value):
+                continue  # what a failed attempt left is not computed
             try:
                 encoded = value if isinstance(value, (Artifact, Encoded)) else self.encode(name, value)
             except RayflowException as error:
@@ -186,7 +190,7 @@ class Blobs:
 
     def encode(self, name: str, value: object) -> Encoded:
         """A value as `put` would store it. Raises `ArtifactUnserializable`."""
-        return encode(value, name=name, tables=self._tables, by_value_modules=self._by_value_modules)
+        return encode(value, name=name, tables=self._tables, by_value_modules=self._by_value_modules, place=self._place)
 
     def is_same(self, artifact: Artifact, name: str, value: object) -> bool:
         """Whether `put` would describe this value (perhaps one that was loaded, and changed since) as this artifact."""
@@ -205,8 +209,10 @@ class Blobs:
         it needs is missing. What a caller changes in the value is seen by no other."""
         if artifact.inline is not None:
             buffer = artifact.inline if artifact.codec in _IMMUTABLE else bytearray(artifact.inline)
-            return decode(artifact.codec, buffer, name=name)
-        return decode(artifact.codec, self.read(artifact, name), name=name)
+        else:
+            buffer = self.read(artifact, name)
+        value = decode(artifact.codec, buffer, name=name)
+        return datasets.opened(value, self._store, name) if isinstance(value, datasets.Manifest) else value
 
     def read(self, artifact: Artifact, name: str = "") -> bytes | bytearray | memoryview:
         """The verified bytes of an artifact; a blob's are private and writable."""

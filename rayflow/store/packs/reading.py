@@ -107,7 +107,7 @@ class Pack:
             column = self._table.column(name).combine_chunks()
             blobs, codecs = column.field("blob").to_pylist(), column.field("codec").to_pylist()
             for position, (blob, codec) in enumerate(zip(blobs, codecs, strict=True)):
-                artifact = artifact_from(column[position].as_py()) if blob is not None or codec == "sliced" else None
+                artifact = artifact_from(column[position].as_py()) if blob is not None or codec in ("sliced", "dataset") else None
                 if artifact is not None:
                     yield position, name, artifact
 

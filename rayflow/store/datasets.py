@@ -29,6 +29,7 @@ from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, StoreMiss
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.store.codecs.registry import Options, Parts
+from rayflow.store.stamps import is_as_written, stamp
 
 _MARK = "_rayflow_manifest"
 """On a Dataset that was read: what it was read from. What is made of it is another object, without the mark."""
@@ -139,8 +140,6 @@ def _write_block(table: Any, *, url: str, directory: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from rayflow.store.blobs import stamp
-
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", compression_level=1, write_page_checksum=True)
     content = memoryview(sink.getvalue())
@@ -198,8 +197,6 @@ def _places(manifest: Manifest, store: Store) -> tuple[list[str], Any]:
 
 
 def _check(manifest: Manifest, store: Store, name: str) -> None:
-    from rayflow.store.blobs import is_as_written
-
     sizes = {entry.key: entry.nbytes for entry in store.entries(manifest.directory)}
     for file in manifest.files:
         key = f"{manifest.directory}/{file.name}"

@@ -12,10 +12,11 @@ from typing import Any
 from rayflow.model.errors import RayflowNotFound, StoreCorrupt
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, LogSpan, Row, Status
-from rayflow.store.blobs import digest_of_bytes, is_as_written, map_file
+from rayflow.store.blobs import digest_of_bytes, map_file
 from rayflow.store.codecs import decode, encode
 from rayflow.store.packs.described import BOOKKEEPING, TYPE_KEY, artifact_from
 from rayflow.store.packs.merging import DIGEST_DIGITS
+from rayflow.store.stamps import is_as_written
 
 Load = Callable[[Artifact, str], Any]
 """`Blobs.load`."""

@@ -72,6 +72,7 @@ _HOMES = {
     "resources": "rayflow.flow.builtin",
     "environment": "rayflow.flow.builtin",
     "isolated": "rayflow.flow.builtin",
+    "checkpoint": "rayflow.flow.builtin",
     "secrets": "rayflow.flow.secrets",
     "kubernetes": "rayflow.flow.builtin",
     "batch": "rayflow.flow.builtin",
@@ -113,7 +114,7 @@ if TYPE_CHECKING:
         metadata,
         namespace,
     )
-    from rayflow.flow.builtin import batch, catch, environment, isolated, kubernetes, parallel, resources, retry, timeout
+    from rayflow.flow.builtin import batch, catch, checkpoint, environment, isolated, kubernetes, parallel, resources, retry, timeout
     from rayflow.flow.configs import Config
     from rayflow.flow.configvalue import ConfigValue
     from rayflow.flow.current import current
@@ -173,6 +174,7 @@ __all__ = [
     "UserStepDecorator",
     "batch",
     "catch",
+    "checkpoint",
     "conda",
     "conda_base",
     "conda_environment_yml_parser",

@@ -75,7 +75,7 @@ class Builder:
                 conda.create(prefix, lock.conda, self.environ, (held,))
             else:
                 base = sys.executable if is_ours(lock.python) else lock.python
-                calling.run([uv, "venv", "--quiet", "--no-project", "--python", base, prefix], f"The environment of {whose} has no Python")
+                calling.run([uv, "venv", "--quiet", "--no-project", "--python", base, prefix], _lacks_python(whose, lock))
             requirements = os.path.join(prefix, "rayflow-lock.txt")
             with open(requirements, "w", encoding="utf-8") as file:
                 file.write(lock.text)
@@ -118,6 +118,10 @@ def _checked(python: str, whose: str, calling: Calling) -> str:
 def _is_whole(prefix: str) -> bool:
     """Whether it was made to its end, and the Python that it was made of is still there."""
     return os.path.exists(os.path.join(prefix, _MARK)) and os.access(conda.python_in(prefix), os.X_OK)
+
+
+def _lacks_python(whose: str, lock: Lock) -> str:
+    return f"The environment of {whose} has no Python {lock.python} (`uv python install {lock.python}` gets one, or install it yourself)"
 
 
 def _write_mark(prefix: str, made: Mapping[str, str]) -> None:

@@ -10,11 +10,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from rayflow.environments import conda
 from rayflow.environments.lock import Lock, parse_lock
-from rayflow.environments.projects import Project, pinned
+from rayflow.environments.projects import Project, missing_project, pinned
 from rayflow.environments.tools import Calling, find_uv, uv_environ
 from rayflow.flow.packages import requirement
 from rayflow.model.errors import InvalidEnvironmentException, RayflowException
@@ -36,13 +36,23 @@ class Locker:
     def lock(self, wanted: PythonEnvironment, whose: str) -> Lock:
         """The lock of what is declared, from this machine's cache where it was resolved before. InvalidEnvironmentException, which says
         `whose` it is, where there is none."""
-        calling = Calling(uv_environ(self.environ), self.flow_directory)
-        path = os.path.join(self.directory, "locks", f"{self._key(wanted, calling)}.txt")
-        known = _cached(path)
+        known = _cached(self._path(wanted))
         if known is None:
-            known = self._resolved(wanted, whose, calling)
-            _keep(path, known)
+            known = self._resolved(wanted, whose, self._calling)
+            _keep(self._path(wanted), known)
         return known
+
+    def has(self, wanted: PythonEnvironment) -> bool:
+        """Whether it was resolved before."""
+        return os.path.exists(self._path(wanted))
+
+    @property
+    def _calling(self) -> Calling:
+        return Calling(uv_environ(self.environ), self.flow_directory)
+
+    def _path(self, wanted: PythonEnvironment) -> str:
+        """Where this machine keeps the lock of what is declared."""
+        return os.path.join(self.directory, "locks", f"{self._key(wanted, self._calling)}.txt")
 
     def _key(self, wanted: PythonEnvironment, calling: Calling) -> str:
         """Of all that the outcome depends on."""
@@ -53,11 +63,14 @@ class Locker:
 
     def _resolved(self, wanted: PythonEnvironment, whose: str, calling: Calling) -> Lock:
         python = python_of(wanted)
+        _refuse_unfit(python, whose)
         if wanted.maker is Maker.CONDA:
             with conda.solved(wanted, python, whose, self.environ) as found:
                 lines = [*(requirement(name, version) for name, version in wanted.pypi), *worker_requirements()]
                 text = self._compiled(lines, python, whose, calling, fixed=found.pins)
             return Lock(python, text, found.addresses, found.platform)
+        if wanted.project and (self.project is None or self.project.digest != wanted.project):
+            raise missing_project(self.flow_directory)  # as a resume may be, of code that is stored with a run
         own = [requirement(name, version) for name, version in wanted.packages]
         base = pinned(self.project, own, whose, calling) if self.project is not None and wanted.project else []
         return Lock(python, self._compiled([*own, *base, *worker_requirements()], python, whose, calling))
@@ -82,6 +95,15 @@ def _named(lines: list[str]) -> str:
     needed = worker_requirements()
     own = [line for line in lines if line not in needed]
     return f"asked for: {', '.join(own) or 'nothing'}; needed by rayflow: {', '.join(line for line in needed if ';' not in line)}"
+
+
+def _refuse_unfit(python: str, whose: str) -> None:
+    """InvalidEnvironmentException for a Python that rayflow does not run in."""
+    from packaging.specifiers import SpecifierSet
+
+    fit = metadata("rayflow")["Requires-Python"]
+    if python not in SpecifierSet(fit, prereleases=True):
+        raise InvalidEnvironmentException(f"The environment of {whose} is to have Python {python}. What performs it needs one of {fit}.")
 
 
 def python_of(wanted: PythonEnvironment) -> str:

@@ -28,7 +28,7 @@ from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.executors.ray_cluster import Cluster, cluster_now
 from rayflow.executors.ray_faults import failure_of, peak_in
 from rayflow.executors.ray_gangs import PlacedGangs
-from rayflow.executors.ray_options import options_of
+from rayflow.executors.ray_options import is_of_this_machine, options_of
 from rayflow.executors.room import NodeKind, Room
 from rayflow.executors.watch import Watch
 from rayflow.model.errors import ClusterFault
@@ -205,7 +205,8 @@ class RayExecutor:
             self._begin(work, where)
 
     def _begin(self, work: Work, where: Any = None) -> None:
-        options = options_of(work, where, is_elsewhere=self.address is not None)
+        is_here = self._own is not None or self.warm is not None or is_of_this_machine(self.address)
+        options = options_of(work, where, is_elsewhere=not is_here)
         function = self._perform_once if work.is_isolated else self._perform
         key = self._cancel_key(work.batch.id)
         work = replace(work, lend_nbytes=self._cluster.lend_nbytes, spans_hosts=self._cluster.spans_hosts)

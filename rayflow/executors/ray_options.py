@@ -12,6 +12,11 @@ from rayflow.model.ports import Interpreter, Work
 _ISOLATED = "RAYFLOW_ISOLATED"
 
 
+def is_of_this_machine(address: str | None) -> bool:
+    """Whether a cluster at this address has no other machine: none could join it there."""
+    return (address or "").rpartition(":")[0].rpartition("/")[2] in ("127.0.0.1", "localhost")
+
+
 def options_of(work: Work, where: Any = None, *, is_elsewhere: bool) -> dict[str, Any]:
     """The options of the Ray task of a batch. `where` is the place of a gang's node; `is_elsewhere`: other machines than this one may
     perform it."""

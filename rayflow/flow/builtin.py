@@ -1,4 +1,5 @@
-"""The decorators that come with rayflow: retry, catch, timeout, resources, environment, isolated, parallel, kubernetes, batch."""
+"""The decorators that come with rayflow: retry, catch, timeout, resources, environment, isolated, checkpoint,
+parallel, kubernetes, batch."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from rayflow.model.graph import Node
 from rayflow.model.spec import MAX_RETRIES, Catch, Resources, Retry, StepDecorator, StepSpec
 
 _MIB = 1024 * 1024
+_BEYOND = 1e18
+"""No machine has so much of anything, and bytes of so many megabytes are still a number."""
 ACCELERATOR, ACCELERATOR_SHARE = "accelerator_type:", 0.001
 """Ray's resource of a type of GPU, and how much of it a task asks for, so that any number of tasks may."""
 
@@ -30,7 +33,7 @@ def _number(node: Node, decorator: StepDecorator, attribute: str) -> float | Non
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not 0 <= number < math.inf:
+    if not 0 <= number < _BEYOND:
         raise InvalidDecoratorAttribute(
             f"{_where(node, decorator)} has {attribute}={value!r}. Give a number that is not negative, such as {attribute}=1."
         )
@@ -142,6 +145,15 @@ def _compile_isolated(spec: StepSpec, decorator: StepDecorator, node: Node) -> S
     return replace(spec, is_isolated=True)
 
 
+def _compile_checkpoint(spec: StepSpec, decorator: StepDecorator, node: Node) -> StepSpec:
+    keep = _number(node, decorator, "keep")
+    if keep is None or keep < 1 or keep != int(keep):
+        raise InvalidDecoratorAttribute(
+            f"{_where(node, decorator)} has keep={decorator.attributes['keep']!r}. Give a whole number from 1 on."
+        )
+    return replace(spec, checkpoints_kept=int(keep))
+
+
 def _refuse_batch(spec: StepSpec, decorator: StepDecorator, node: Node) -> StepSpec:
     raise BadStepDecoratorException(
         f"@batch on step '{node.name}' ({node.file}:{node.line}) asks for AWS Batch, which rayflow does not use: steps run on Ray. "
@@ -177,6 +189,9 @@ environment = register(DecoratorKind("environment", {"vars": {}}, _compile_envir
 
 isolated = register(DecoratorKind("isolated", {}, _compile_isolated))
 """Every task gets a process of its own, so that module state starts afresh."""
+
+checkpoint = register(DecoratorKind("checkpoint", {"keep": 2}, _compile_checkpoint))
+"""The step has `current.checkpoint`: what it saves there is found by its next attempt, and by a resume; `keep` of each name stay."""
 
 parallel = register(DecoratorKind("parallel"))
 """The step is a gang, called with `self.next(self.train, num_parallel=N)`."""

@@ -190,7 +190,9 @@ class Current:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise AttributeError(f"`current` has no attribute '{name}'. It may need a decorator (@card, @parallel, @project) or a running task.")
+    raise AttributeError(
+        f"`current` has no attribute '{name}'. It may need a decorator (@checkpoint, @parallel, @project) or a running task."
+    )
 
 
 current = Current()

@@ -33,6 +33,7 @@ _PYTHON = re.compile(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?")
 _CONDA_NAME = re.compile(r"([A-Za-z0-9_.\-/]+::)?[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _CONDA_VERSION = re.compile(r"[A-Za-z0-9_.*+!=<>~|,\- ]*")
 _PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!\-]*(\.\*)?")
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 _CHANNEL = re.compile(r"[A-Za-z0-9_.\-/:]+")
 
 
@@ -97,6 +98,8 @@ def requirement(name: str, version: str) -> str:
     """The package as a requirements file names it: a bare version is that very one. ValueError for what is none."""
     from packaging.requirements import InvalidRequirement, Requirement
 
+    if _PASSWORD.search(version):
+        raise ValueError("an address with a password, which would be recorded; give it to git or to the index instead")
     between = " " if version.startswith("@") else "==" if _PLAIN.fullmatch(version) else ""
     text = f"{name}{between}{version}"
     try:

@@ -192,3 +192,11 @@ class RunLayout:
         """`name` is `<step>/<worker>`; `stream` is `out`, `err` or `marks`."""
         step, _, worker = name.partition("/")
         return f"{self.root}/logs/{safe_name('Step', step)}/{safe_name('Log', worker)}.{stream}"
+
+    @property
+    def all_checkpoints(self) -> str:
+        return f"{self.root}/checkpoints"
+
+    def checkpoints(self, task: str) -> str:
+        """Directory of the checkpoints of one task, which is named `<step>-<index>[-<lap>]`."""
+        return f"{self.root}/checkpoints/{safe_name('Task', task)}"

@@ -99,7 +99,8 @@ class PythonEnvironment:
 @dataclass(frozen=True)
 class StepSpec:
     """Everything that a step's decorators say, as data. `timeout_s` is None without `@timeout`; the last of `wrappers` is outermost,
-    and `secrets` go around them. `python` is None where the launcher's own Python performs the step."""
+    and `secrets` go around them. `python` is None where the launcher's own Python performs the step. Of the checkpoints of a task
+    `checkpoints_kept` of each name are kept; 0: it has none."""
 
     retry: Retry = Retry()
     catch: Catch | None = None
@@ -108,6 +109,7 @@ class StepSpec:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     python: PythonEnvironment | None = None
     is_isolated: bool = False
+    checkpoints_kept: int = 0
     wrappers: tuple[Wrapper, ...] = ()
     secrets: tuple[Wrapper, ...] = ()
     decorators: tuple[StepDecorator, ...] = ()

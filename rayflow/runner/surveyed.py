@@ -16,7 +16,7 @@ from rayflow.runtime.compat import active
 from rayflow.settings.reading import read_settings
 from rayflow.settings.table import COMPAT
 
-_OF_METAFLOW = ("metadata", "datastore", "environment", "event_logger", "monitor")
+_OF_METAFLOW = ("metadata", "datastore", "event_logger", "monitor")
 _NOTHING_SPECIAL = ("local", "nullSidecarLogger", "nullSidecarMonitor", "debugLogger", "debugMonitor")
 
 

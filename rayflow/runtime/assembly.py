@@ -16,6 +16,7 @@ from rayflow.catalog.view import RunView
 from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
 from rayflow.executors.ray import RayExecutor
+from rayflow.executors.ray_options import is_of_this_machine
 from rayflow.executors.room import NodeKind
 from rayflow.flow.definition import FlowDefinition
 from rayflow.model.errors import UsageError
@@ -196,8 +197,7 @@ def _sent_environ(settings: Settings, loan: Loan | None) -> dict[str, str] | Non
     """The launcher's environment, for workers of this machine that did not inherit it."""
     if loan is not None:
         return {**os.environ, **loan.environ}
-    host = (settings.address or "").rpartition(":")[0].rpartition("/")[2]
-    return dict(os.environ) if host in ("127.0.0.1", "localhost") else None
+    return dict(os.environ) if is_of_this_machine(settings.address) else None
 
 
 @contextlib.contextmanager

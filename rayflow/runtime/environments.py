@@ -136,6 +136,8 @@ class _Preparation:
                     self._reporter.tell(
                         Warned(f"The environment of {_whose(steps)} is locked anew, which may change its packages: {fault}")
                     )
+        if not self._locker.has(wanted):
+            self._reporter.tell(Preparing(f"the lock of {_whose(steps)}"))
         return self._locker.lock(wanted, _whose(steps))
 
     def _command(self, lock: Lock) -> str:

@@ -33,7 +33,7 @@ from rayflow.store import open_root
 from rayflow.store.blobs import Blobs
 from rayflow.store.layered import lay_over
 
-ACTING = frozenset({"environment", "secrets", "timeout", "isolated", *MAKERS})
+ACTING = frozenset({"environment", "secrets", "timeout", "isolated", "checkpoint", *MAKERS})
 """The decorators that act on a step that is spun."""
 
 
@@ -88,7 +88,12 @@ def _spec(spec: StepSpec, reporter: Reporter, step: str, *, skips: bool) -> Step
     if skips:
         return StepSpec()
     return StepSpec(
-        timeout_s=spec.timeout_s, environment=spec.environment, is_isolated=spec.is_isolated, secrets=spec.secrets, decorators=kept
+        timeout_s=spec.timeout_s,
+        environment=spec.environment,
+        is_isolated=spec.is_isolated,
+        checkpoints_kept=spec.checkpoints_kept,
+        secrets=spec.secrets,
+        decorators=kept,
     )
 
 

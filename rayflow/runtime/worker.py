@@ -32,6 +32,7 @@ from rayflow.model.records import Failure, FailureKind, LogSpan, Row, Status
 from rayflow.model.reports import AttemptFailed, BatchOver, BatchStarted, Report, RowOffered
 from rayflow.runtime.bind import ITEMS, Before, Inputs, StepContext, TaskBinding
 from rayflow.runtime.capture import Capture, Copied
+from rayflow.runtime.checkpointing import checkpoints_of
 from rayflow.runtime.deadline import Deadline
 from rayflow.runtime.environments import entered, fault_of
 from rayflow.runtime.failures import describe, failure_of
@@ -40,6 +41,7 @@ from rayflow.runtime.shared import Assignment, Shared
 from rayflow.runtime.stage import Attempt, Stage
 from rayflow.runtime.surroundings import Surroundings
 from rayflow.settings.here import ROOT_VARIABLE
+from rayflow.store.checkpoints import Checkpoints
 from rayflow.store.codecs import Encoded
 
 FLUSH_S, LONGEST_FLUSH_S = 0.08, 0.4
@@ -232,11 +234,7 @@ class _BatchRunner:
         flow = instance_of(session.bound, binding)
         if session.progress:
             session.progress.set(self.batch.id, index, attempt, *stage.progress)
-        task = stage.task
-        task.task_id, task.retry_count = binding.task_id, attempt
-        if self.batch.is_gang:
-            task.extras = binding.gang_words(self.work.seat.main_address if self.work.seat else "127.0.0.1")
-        current._enter(task)  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
+        checkpoints = self._enter(stage, binding)
         tried = Attempt(time.time_ns() // 1000)
         begun = clock()
         try:
@@ -263,8 +261,22 @@ class _BatchRunner:
             tried.failure = failure_of(error)
             self._print_failure(flow, error)
         tried.seconds = clock() - begun
+        if checkpoints is not None:
+            checkpoints.close()
         self._gather(stage, tried, binding, flow, before)
         return tried
+
+    def _enter(self, stage: Stage, binding: TaskBinding) -> Checkpoints | None:
+        """Has `current` speak of the attempt."""
+        task, kept = stage.task, None
+        task.task_id, task.retry_count = binding.task_id, binding.attempt
+        if self.batch.is_gang:
+            task.extras = binding.gang_words(self.work.seat.main_address if self.work.seat else "127.0.0.1")
+        if stage.spec.checkpoints_kept:
+            kept = checkpoints_of(self.session, self.shared, self.lineage, stage.lane, binding.index)
+            task.extras = {**(task.extras or {}), "checkpoint": kept}
+        current._enter(task)  # pyright: ignore[reportPrivateUsage] - the worker is whom it is for
+        return kept
 
     def _call(self, stage: Stage, flow: Any, index: int) -> None:
         arguments = (flow, Inputs(stage.context, index)) if stage.node.takes_inputs else (flow,)

@@ -56,7 +56,7 @@ def submit(request: Request, record: Callable[[], Recorded]) -> RunRecord:
     try:
         request.platform.submit(job)
     except RayflowException as fault:
-        if not _has_arrived(request.platform, job.id):
+        if isinstance(fault, UserError) or not _has_arrived(request.platform, job.id):
             _note_failure(recorded.store, recorded.record, f"It could not be submitted. {fault}")
             raise
     return recorded.record

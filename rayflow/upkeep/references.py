@@ -11,9 +11,10 @@ from rayflow.catalog.reading import OpenedRun
 from rayflow.catalog.run import RunRecord
 from rayflow.model.layout import FlowLayout, RunLayout
 from rayflow.model.ports import Store
-from rayflow.model.records import Artifact, Row, Segment
+from rayflow.model.records import Artifact, Outcome, Row, Segment
 from rayflow.store import slices
 from rayflow.store.blobs import Blobs
+from rayflow.store.checkpoints import checkpoints_below
 from rayflow.store.packs import Pack, digest_in
 
 _MAX_PACKS = 4
@@ -71,6 +72,17 @@ class Referring:
         for attempts in opened.view.failed.values():
             for failed in attempts:
                 yield from self._of_row(opened.record.run_id, failed.row, f"of a failed attempt of {failed.key.step}")
+
+    def of_checkpoints(self, opened: OpenedRun) -> Iterator[Reference]:
+        """Those of a run that has not succeeded: one that has needs them no more. They are not told by `of_run`: no other run needs them
+        unless it is about to continue this one."""
+        if opened.ending is not None and opened.ending.outcome is Outcome.SUCCEEDED:
+            return
+        for key, saved in checkpoints_below(self._store, opened.layout):
+            what = f"a checkpoint of {key.split('/')[-3]}, which a resume does without"
+            yield Reference(key, what)
+            for piece in saved.pieces:
+                yield Reference(piece.key, what, piece.nbytes, piece.digest)
 
     def of_segment(self, segment: Segment, run: str) -> Iterator[Reference]:
         """The pack of a segment that `run` owns, and what its rows refer to. Raises `StoreMissing` and `StoreCorrupt` where that cannot be

@@ -25,7 +25,7 @@ from rayflow.upkeep.taglog import NO_TAGS, covered_files, look_at_tags
 GRACE_US = 24 * 3600 * 1_000_000
 """What belongs to no run, and is younger, may be that of a run which starts just now."""
 
-_SWEPT = ("packs", "blobs", "logs")
+_SWEPT = ("packs", "blobs", "logs", "checkpoints", "datasets")
 
 
 @dataclass

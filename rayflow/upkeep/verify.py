@@ -80,6 +80,7 @@ def verify_run(store: Store, flow: str, run_id: str) -> Verified:
     referring = Referring(store, flow)
     found.damages += _of_references(checker, lambda: referring.of_record(opened.record), "what the record of the run refers to")
     found.damages += _of_references(checker, lambda: referring.of_failed(opened), "what failed attempts stored")
+    found.damages += _of_references(checker, lambda: referring.of_checkpoints(opened), "the checkpoints of tasks")
     for segment in opened.view.segments():
         found.damages += _of_segment(checker, referring, segment, segment.run or run_id)
     found.objects, found.nbytes = checker.objects, checker.nbytes

@@ -98,6 +98,12 @@ def test_what_was_resolved_is_not_resolved_again_and_half_of_it_is_nothing(tmp_p
     assert (first, again, locker.lock(OLD, "step 'a'")) == (lock, lock, lock)
 
 
+@pytest.mark.parametrize("python", ["3.7", "3.99"])
+def test_a_python_that_rayflow_does_not_run_in_is_refused(tmp_path, python):
+    with pytest.raises(InvalidEnvironmentException, match=f"step 'a' is to have Python {python}. What performs it needs one of .*3"):
+        Locker(str(tmp_path), dict(os.environ)).lock(PythonEnvironment(Maker.PYPI, python=python), "step 'a'")
+
+
 @pytest.mark.nightly
 def test_another_python_is_locked_for_itself(tmp_path):
     wanted = PythonEnvironment(Maker.PYPI, (("more-itertools", "8.14.0"),), python="3.10")

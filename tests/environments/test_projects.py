@@ -9,6 +9,7 @@ import pytest
 from rayflow.environments.locking import Locker
 from rayflow.environments.projects import find_project
 from rayflow.environments.tools import find_uv
+from rayflow.model.errors import InvalidEnvironmentException
 from rayflow.model.spec import Maker, PythonEnvironment
 
 PYPROJECT = """
@@ -34,6 +35,8 @@ def test_all_packages_of_the_project_are_there_but_for_those_that_a_step_replace
     own = PythonEnvironment(Maker.UV, (("More_Itertools", "10.1.0"), ("six", "")), project=project.digest)
     changed = locker.lock(own, "step 'b'").packages
 
+    with pytest.raises(InvalidEnvironmentException, match=r"a uv\.lock in"):
+        Locker(str(tmp_path / "other"), dict(os.environ), str(tmp_path)).lock(own, "step 'b'")
     wanted = ("more-itertools", "toolz", "mine")
     assert [plain.get(name) for name in wanted] == ["8.14.0", "0.12.0", None]
     assert [changed.get(name) for name in wanted] == ["10.1.0", "0.12.0", None]

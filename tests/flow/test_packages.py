@@ -137,6 +137,7 @@ def test_conda_is_asked_in_its_own_words(name, version, text):
         (pypi(packages={"six": "1\nother"}), "which is no package"),
         (pypi(packages={"--index-url": ""}), "which is no package"),
         (pypi(packages={"six": "1; os_name == 'nt'"}), "a name and a version are all that it can be"),
+        (pypi(packages={"mine": "@ git+https://ann:secret@host/mine"}), "an address with a password, which would be recorded"),
         (pypi(packages={1: "2"}), "Give names and versions"),
         (pypi(python=3.11), "has python=3.11. Give a version as a text, such as python='3.11'"),
         (uv(python="three"), "@uv on step 'start' .* has python='three'"),

@@ -137,7 +137,7 @@ def test_environment_directory_and_top_level_options_reach_the_flow(flow_file, t
 
 
 def test_options_of_metaflow_are_translated_or_refused_with_the_way_out(flow_file):
-    with Runner(flow_file, show_output=False, metadata="local", datastore="local", environment="local", datastore_root="data") as runner:
+    with Runner(flow_file, show_output=False, metadata="local", datastore="local", environment="pypi", datastore_root="data") as runner:
         assert runner.run(count=1).status == "successful"
     with Runner(flow_file, datastore="s3") as runner, pytest.raises(ValueError, match=r"no datastore='s3'.*Give root="):
         runner.run(count=1)

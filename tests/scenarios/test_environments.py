@@ -19,9 +19,8 @@ from rayflow.model.spec import Maker, PythonEnvironment
 from rayflow.runtime.launch import Settings, resume_flow
 from rayflow.runtime.notices import Notice, Preparing, RunStarted, Warned
 from rayflow.testing.flows import opened
-from scenarios.conftest import by_address
 from scenarios.flows import packages as flows
-from scenarios.playing import Recorder, cannot
+from scenarios.playing import Recorder, cannot, not_on_buckets
 
 ONE_PYTHON = "it has one Python, and refuses such steps"
 
@@ -90,8 +89,9 @@ def test_a_resume_has_the_packages_of_its_origin_and_a_new_run_those_that_are_re
 
 @cannot("inline", ONE_PYTHON)
 @cannot("process", "it has one machine")
+@not_on_buckets("a cluster that was not started by its address here does not know where the bucket of the tests is")
 def test_another_machine_makes_it_from_the_lock_or_says_why_it_cannot(play, environments, tmp_path):
-    elsewhere = {**environments, **by_address("ray"), "environments_dir": str(tmp_path / "of the launcher")}
+    elsewhere = {**environments, "environments_dir": str(tmp_path / "of the launcher")}
     made = play(flows.Ranged, **elsewhere)
 
     def lose_locks(notice: Notice) -> None:
@@ -140,3 +140,14 @@ def test_a_flow_that_imports_at_its_top_what_a_step_lacks_says_so(play, environm
         "The flow could not be loaded by a worker: No module named 'hypothesis'. The environment of step 'packed' has no hypothesis: "
         "add the package that brings it to those of the step, or import it in the steps that use it."
     )
+
+
+@pytest.mark.nightly
+@cannot("inline", ONE_PYTHON)
+@cannot("ray", "a cluster has one Python for all")
+def test_on_child_processes_a_step_may_have_another_python(play, environments):
+    major, minor = flows.OTHER.split(".")
+    if sys.version_info[:2] == (int(major), int(minor)) or os.system(f"uv python find --no-python-downloads {flows.OTHER}") != 0:
+        pytest.skip(f"no Python {flows.OTHER} beside this one; OTHER_PYTHON names another")
+
+    assert play(flows.OtherPython, **environments).data.theirs == {"values": [1, (2, "three")], "version": [int(major), int(minor)]}

@@ -120,6 +120,9 @@ def test_a_run_is_recorded_and_its_job_says_nothing_but_where(desk: Desk):
     assert (record.constants["shape"].preview, record.decospecs) == ("{'width': 7}", ("retry:times=2",))
     assert (record.tags, record.user, record.launcher) == (("late",), "ann", None)
     assert record.facts["submitted_to"] == {"on": "ray", "address": desk.api.url}
+    assert f"ray at {desk.api.url}" in desk.call("show", "n1").out
+    assert json.loads(desk.call("show", "n1", "--json").out)["submitted_to"]["on"] == "ray"
+    assert desk.call("ls", "--status", "pending").out.splitlines()[1].split()[:3] == ["NapFlow", "n1", "pending"]
     assert record.facts["launch"]["max_workers"] == 5
 
 

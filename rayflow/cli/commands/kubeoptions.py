@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rayflow.model.errors import UsageError
+from rayflow.model.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from rayflow.submission.kuberay.options import KubeOptions
@@ -116,7 +116,13 @@ def kube_options_of(stated: Mapping[str, Any], noted: Mapping[str, Any] | None =
         said["runtime_env"] = stated["runtime_env"]
     if stated.get("shared_root"):
         said["is_root_shared"] = True
-    return replace(noted_options(noted) if noted else KubeOptions(), **said)
+    options = replace(noted_options(noted) if noted else KubeOptions(), **said)
+    if stated.get("environment") not in (None, "local") and options.installed:
+        raise UserError(
+            f"With --environment {stated['environment']} the Python of a step is made by the rayflow of the image, and what is installed "
+            "when the job starts is not seen there. Give an --image that has rayflow and uv, and leave out --install."
+        )
+    return options
 
 
 def refuse_kube_options(stated: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from rayflow.cli.reporting.drawing import draw_pairs, draw_table, text_of
 from rayflow.cli.reporting.text import duration, size
 from rayflow.cli.suggest import nearest
 from rayflow.model.errors import RayflowNotFound, UsageError
+from rayflow.model.records import Outcome
 
 if TYPE_CHECKING:
     from rayflow.client.data import DataArtifact
@@ -176,7 +177,9 @@ def _show_run(call: Call, run: Run) -> None:
     facts = _facts(run)
     names = ("state", "user", "created_at", "ended_at", "origin", "tags")
     described = [("run", run.pathspec), *((name, text_of(facts[name])) for name in names)]
-    draw_pairs(call.out, [*described, ("failure", _reason(run) or "")])
+    place = run.handle.record.facts.get("submitted_to")
+    where = [("submitted_to", f"{place['on']} at {place['address']}")] if place else []
+    draw_pairs(call.out, [*described, *where, ("environments", _environments(run)), ("failure", _reason(run) or "")])
     parameters = _parameters(run)
     if parameters:
         call.out.write("\n")
@@ -214,13 +217,21 @@ def _parameters(run: Run) -> dict[str, str]:
     return {name: artifact.preview for name, artifact in record.parameters.items()}
 
 
+def _environments(run: Run) -> str:
+    """The steps that have packages of their own, each with who made them; empty where none has."""
+    steps = run._handle.record.facts.get("environments", {}).get("steps", {})  # pyright: ignore[reportPrivateUsage] - as above
+    return ", ".join(f"{step}: {entry['type']}" for step, entry in steps.items())
+
+
 def _reason(run: Run) -> str | None:
     """Why the run failed, in one line."""
     from rayflow.cli.reporting.failure import headline, place
 
     ending = run._handle.opened.ending  # pyright: ignore[reportPrivateUsage] - the same
-    if ending is None or ending.failure is None:
+    if ending is None or ending.outcome is Outcome.SUCCEEDED:
         return None
+    if ending.failure is None:
+        return ending.why or None
     step = f"{ending.failed_key.step}: " if ending.failed_key is not None else ""
     where = f" ({place(ending.failure)})" if ending.failure.frames else ""
     return f"{step}{headline(ending.failure)}{where}"
@@ -276,7 +287,9 @@ def _as_json(place: Place) -> str:
     if place.step is not None:
         return json.dumps({"step": place.step.pathspec, "tasks": [_task_facts(task) for task in in_order(place.step)]}, indent=2)
     run = place.run
-    return json.dumps({**_facts(run), "failure": _reason(run), "parameters": _parameters(run), "steps": list(_steps(run))}, indent=2)
+    where = run.handle.record.facts.get("submitted_to")
+    told = {"submitted_to": where, "failure": _reason(run), "parameters": _parameters(run), "steps": list(_steps(run))}
+    return json.dumps({**_facts(run), **told}, indent=2)
 
 
 def _task_facts(task: Task) -> dict[str, Any]:

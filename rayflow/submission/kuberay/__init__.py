@@ -4,6 +4,10 @@
 * `groups` - the worker groups that the steps of a flow need; `pods` their pods and the head's; `merging` a user's pod template over them.
 * `manifest` - `ray_job(job, options)`: the RayJob as plain JSON. Pure: the same job and options make the same manifest.
 * `names`, `images`, `secrecy` - what Kubernetes takes as a name, which image has this Ray and this Python, what may not be written down.
+* `environments` - the Ray runtime environment of a job: what is installed when it starts.
+* `rules`, `schema` - the operator's rules, which it tells only in a status, and the CRD's schema, beyond which the API server drops fields
+  without a word. Both are checked before anything is asked for; then the server is asked to check, who knows rights and versions.
+* `platform` - `KubeRay`, the Platform; `api` the routes that it takes, `states` what a RayJob's status says of the driver.
 
 Steps stay tasks of Ray: a pod per step would pay the start of a pod each time. A step that asks for what a pod is made of (an image, a
 GPU, nodes of a kind) gets a worker group of that shape, which the autoscaler starts when its tasks wait, and ends when they are done.

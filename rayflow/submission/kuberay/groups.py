@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from rayflow.flow.builtin import ACCELERATOR
 from rayflow.model.errors import UserError
 from rayflow.model.spec import Resources, StepSpec
 from rayflow.submission.job import DriverJob
@@ -22,6 +23,8 @@ _LEAST_MB, _MB_PER_CPU = 4096, 2048
 _OBJECTS, _LEAST_OBJECTS_MB, _MOST_OBJECTS_MB = 0.3, 256, 4096
 """The object store's part of the tasks' memory, which is Ray's own default, and its bounds."""
 _MOST_TASKS_PER_POD = 8
+_LARGEST = 16_777_216
+"""Beyond all machines, whatever is counted (memory in MiB), so that no number that is made of it is out of bounds."""
 _MAX_QUEUED_GROUPS = 7
 """Kueue admits at most eight sets of pods at once, and the head is one."""
 _TAG_SHARE = 0.0001
@@ -69,6 +72,7 @@ def worker_groups(job: DriverJob, options: KubeOptions) -> tuple[WorkerGroup, ..
     shapes: dict[str, list[str]] = {}
     for step, spec in specs.items():
         _check_resources(step, spec.resources)
+        _check_gpu_type(step, spec.resources, {**options.node_selector, **asked[step].node_selector})
         shapes.setdefault(_key(asdict(asked[step]), asdict(spec.resources), _is_gang(spec)), []).append(step)
     is_tagged = len({_key(asdict(needs)) for needs in asked.values()}) > 1 or any(spec.resources.cpus == 0 for spec in specs.values())
     if options.queue is not None:
@@ -111,7 +115,7 @@ def _tasks_per_pod(spec: StepSpec, needs: PodNeeds) -> int:
     share = gpus if gpus else cpus
     if _is_gang(spec) or needs.extended or needs.port or not 0 < share < 1:
         return 1
-    return min(_MOST_TASKS_PER_POD, math.floor(1 / share + 1e-9))
+    return math.floor(1 / max(share, 1 / _MOST_TASKS_PER_POD) + 1e-9)
 
 
 def _size(resources: Resources, needs: PodNeeds, tasks: int, tag: str) -> PodSize:
@@ -153,12 +157,26 @@ def _group_name(step: str, taken: set[str]) -> str:
 
 
 def _check_resources(step: str, resources: Resources) -> None:
+    sizes = {"cpu": resources.cpus, "gpu": resources.gpus, "memory": (resources.memory_nbytes or 0) / _MIB, **resources.custom}
+    for name, amount in sizes.items():
+        if amount > _LARGEST:
+            raise UserError(f"Step '{step}' asks for {name}={amount:g}, which no machine has. Lower its @resources.")
     for name in resources.custom:
         if not _RESOURCE_NAME.fullmatch(name) or name.startswith(_RAYS_OWN):
             raise UserError(
                 f"Step '{step}' asks for the resource {name!r}, which no worker group can offer: letters and the like, "
                 "and none of Ray's own. Use cpu, gpu and memory for those."
             )
+
+
+def _check_gpu_type(step: str, resources: Resources, node_selector: Mapping[str, str]) -> None:
+    """A pod says that it has that type, wherever it is: so it must be told where to be."""
+    kind = next((name.removeprefix(ACCELERATOR) for name in resources.custom if name.startswith(ACCELERATOR)), None)
+    if kind is not None and not node_selector:
+        raise UserError(
+            f"Step '{step}' asks for GPUs of type {kind}, and every Kubernetes labels its nodes in its own way: say which have them, with "
+            "@kubernetes(node_selector={'LABEL': 'VALUE'}) of the step or --node-selector LABEL=VALUE."
+        )
 
 
 def _check_queue(job: DriverJob, options: KubeOptions, count: int) -> None:

@@ -108,7 +108,7 @@ def _check_variables(where: str, container: Mapping[str, Any]) -> None:
 
 def _check_entries(given: object, key: str, by: str, taken: set[str]) -> None:
     for entry in _entries(given, key):
-        if entry.get(by) in taken:
+        if any(entry.get(by) == each for each in taken):
             raise _refused(
                 f"{key} {entry[by]!r}", "rayflow writes that entry: give yours another name or path, or leave out the option for it"
             )

@@ -55,7 +55,7 @@ class KubeRay:
         try:
             self._api.create(manifest, is_trial=True)
         except Exists:
-            return  # `submit` looks whose it is
+            self._refuse_other(manifest)
 
     def submit(self, job: DriverJob) -> None:
         manifest = self._manifest(job)
@@ -63,9 +63,8 @@ class KubeRay:
             self._api.create(manifest)
         except Exists:
             name = str(manifest["metadata"]["name"])
-            known = self._known(name)
+            known = self._refuse_other(manifest)
             if known is not None:
-                _refuse_other(known, manifest)
                 if not state_of(known).status.is_over and not known["metadata"].get("deletionTimestamp"):
                     return
                 self._remove(name)  # of an earlier driver of the same run
@@ -107,6 +106,19 @@ class KubeRay:
         except Missing:
             return None
 
+    def _refuse_other(self, ours: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The object of the manifest's name, as it is; UserError where it is not of this run on this root."""
+        known = self._known(ours["metadata"]["name"])
+        theirs = known["metadata"].get("annotations") or {} if known is not None else {}
+        for what in ("run", "root"):
+            key = f"{PREFIX}/{what}"
+            if known is not None and theirs.get(key) != ours["metadata"]["annotations"][key]:
+                raise UserError(
+                    f"There is a RayJob {known['metadata']['name']} already, of another run ({what} {theirs.get(key) or 'unknown'}). "
+                    "Give this run an id of its own with --run-id, or delete that one."
+                )
+        return known
+
     def _pods(self, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Those of its cluster, and the submitter's; of K8sJobMode that is a Job of the same name."""
         run_id = job["metadata"].get("labels", {}).get(f"{PREFIX}/run-id")
@@ -145,15 +157,3 @@ def _plain(value: Any) -> Any:
 
 def _has_submitter(pods: list[Mapping[str, Any]]) -> bool:
     return any(each.get("name") == _SUBMITTER for pod in pods for each in pod.get("spec", {}).get("containers", ()))
-
-
-def _refuse_other(known: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    """UserError where the object of that name is not of this run on this root."""
-    theirs = known["metadata"].get("annotations") or {}
-    for what in ("run", "root"):
-        key = f"{PREFIX}/{what}"
-        if theirs.get(key) != ours["metadata"]["annotations"][key]:
-            raise UserError(
-                f"There is a RayJob {known['metadata']['name']} already, of another run ({what} {theirs.get(key) or 'unknown'}). "
-                "Give this run an id of its own with --run-id, or delete that one."
-            )

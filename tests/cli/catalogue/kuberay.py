@@ -31,6 +31,7 @@ OPTIONS = [
     _typed("a template that is no text", "is no YAML", "--pod-template raw.bin", UsageError),
     _typed("another Ray", "has Ray 2.0.0, and this is Ray", "--image rayproject/ray:2.0.0"),
     _typed("no image", "is no image", "--image 'A B'"),
+    _typed("environments without an image", "is made by the rayflow of the image", "--environment pypi"),
     _typed("a queue without a size", "say how large it is to be", "--queue q"),
     _typed("a secret in the environment", "looks like a secret", "--env MY_TOKEN=x"),
     _typed("a secret in an annotation", "--annotation a holds what looks like a secret", "--annotation a=https://u:p@h"),

@@ -8,6 +8,7 @@ import sys
 from rayflow import FlowSpec, Parameter, current, environment, parallel, pypi, pypi_base, step
 
 OLD, NEW = "8.14.0", "10.1.0"
+OTHER = os.environ.get("OTHER_PYTHON", "3.10")
 
 
 class TwoVersions(FlowSpec):
@@ -118,6 +119,25 @@ class Ranged(FlowSpec):
         import more_itertools
 
         self.version, self.prefix = more_itertools.__version__, sys.prefix
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+class OtherPython(FlowSpec):
+    """A step runs in another Python."""
+
+    @step
+    def start(self):
+        self.ours = {"values": [1, (2, "three")]}
+        self.next(self.other)
+
+    @pypi(python=OTHER)
+    @step
+    def other(self):
+        self.theirs = {**self.ours, "version": list(sys.version_info[:2])}
         self.next(self.end)
 
     @step

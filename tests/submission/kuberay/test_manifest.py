@@ -88,6 +88,19 @@ def test_a_gpu_is_a_limit_a_toleration_and_an_image_that_has_its_libraries():
     assert group["rayStartParams"]["num-gpus"] == "2"
 
 
+def test_gpus_of_a_type_are_offered_by_pods_that_are_told_where_to_be():
+    asked = {
+        "resources": {"gpu": 1, "gpu_type": "A100"},
+        "kubernetes": {"node_selector": {"cloud.google.com/gke-accelerator": "nvidia-a100"}},
+    }
+    manifest = made({"start": spec(**asked)})
+    group = groups(manifest)["start"]
+
+    check(manifest)
+    assert json.loads(json.loads(group["rayStartParams"]["resources"])) == {"accelerator_type:A100": 1}
+    assert pod(group)["nodeSelector"] == {"cloud.google.com/gke-accelerator": "nvidia-a100"}
+
+
 def test_tasks_of_half_a_gpu_share_a_pod_that_has_what_both_need():
     group = groups(made({"start": spec(resources={"gpu": 0.5, "cpu": 2, "memory": 1000})}, changes={"max_workers": 5}))["start"]
 

@@ -67,7 +67,8 @@ def test_the_job_of_another_run_with_that_name_is_left_alone(place, server):
     with pytest.raises(UserError, match=r"of another run \(run TrainFlow/1790000000000001\)"):
         place.submit(job(flow="OtherFlow"))
     with pytest.raises(UserError, match=r"of another run \(root s3://bucket/runs\)"):
-        place.submit(job(root="s3://elsewhere/runs"))
+        place.check(job(root="s3://elsewhere/runs"))
+    assert [name for _, name in server.jobs] == [NAME]
 
 
 def test_of_a_job_that_is_over_another_is_made_for_the_same_run(place, server):

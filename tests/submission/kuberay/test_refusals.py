@@ -100,6 +100,8 @@ STEPS = [
     (_kubernetes(extended_resources={"card": 1}), "Give a mapping of domain/name to whole numbers"),
     (_kubernetes(security_context={"root": True}), "Give a mapping with some of privileged"),
     (_kubernetes(security_context={"run_as_user": True}), "run_as_user cannot be True"),
+    ({"train": spec(resources={"gpu": 1, "gpu_type": "A100"})}, "asks for GPUs of type A100, and every Kubernetes labels its nodes"),
+    ({"train": spec(resources={"cpu": 1e9})}, "asks for cpu=1e+09, which no machine has"),
     ({"train": spec(resources={"resources": {"CPU": 2}})}, "asks for the resource 'CPU', which no worker group can offer"),
     ({"train": spec(resources={"resources": {'a"; reboot; "': 1}})}, "which no worker group can offer"),
 ]

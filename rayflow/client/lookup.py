@@ -32,8 +32,8 @@ class RunName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an artifact lies. `url` is a path on a local root. `row` is given where it is one row of a pack: its value is in the column
-    of its name. In a record (`is_in_record`: run.json, end.json or a journal) it is a field of JSON."""
+    """Where an artifact lies. `url` is a path on a local root; of a dataset that of its directory. `row` is given where it is one row of a
+    pack: its value is in the column of its name. In a record (`is_in_record`: run.json, end.json or a journal) it is a field of JSON."""
 
     name: str
     url: str
@@ -105,6 +105,12 @@ def locate(store: Store, text: str) -> Location:
             f"Task {run}/{step}/{_id_of(handle, key)} has no artifact '{name}'.{_hint(name, attempt.names()) or _known(attempt.names())}"
         )
     artifact = handle.lineage.artifact(place)
+    if artifact.codec == "dataset":
+        from rayflow.store.blobs import Blobs
+        from rayflow.store.datasets import Manifest
+
+        content = Blobs(store, run.flow, artifact.run or run.run_id).read(artifact)
+        return Location(name, _url(store, Manifest.from_bytes(memoryview(content)).directory), artifact)
     if artifact.blob is not None:
         key_of_blob = RunLayout(run.flow, artifact.run or run.run_id).blob(artifact.blob)
         return Location(name, _url(store, key_of_blob), artifact)

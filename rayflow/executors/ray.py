@@ -28,6 +28,7 @@ from rayflow.executors.progress import Progress, find_progress, read_progress
 from rayflow.executors.ray_cluster import Cluster, cluster_now
 from rayflow.executors.ray_faults import failure_of, peak_in
 from rayflow.executors.ray_gangs import PlacedGangs
+from rayflow.executors.ray_libraries import attend
 from rayflow.executors.ray_options import is_of_this_machine, options_of
 from rayflow.executors.room import NodeKind, Room
 from rayflow.executors.watch import Watch
@@ -389,6 +390,7 @@ def _perform(entry: str, work: Work, shared: bytes, cancel_key: bytes, submitted
     if not faulthandler.is_enabled():
         faulthandler.enable(file=2)  # a crash says where, in the log of the task
     for reports in load_entry(entry)(full, is_cancelled):
+        attend(work.resources, reports)
         offer = reports[0] if reports else None
         if isinstance(offer, RowOffered):
             yield pickle.dumps([replace(offer, values=dict.fromkeys(offer.values))], protocol=5)

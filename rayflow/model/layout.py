@@ -200,3 +200,7 @@ class RunLayout:
     def checkpoints(self, task: str) -> str:
         """Directory of the checkpoints of one task, which is named `<step>-<index>[-<lap>]`."""
         return f"{self.root}/checkpoints/{safe_name('Task', task)}"
+
+    def dataset(self, name: str) -> str:
+        """Directory of the files of one dataset."""
+        return f"{self.root}/datasets/{safe_name('Dataset', name)}"

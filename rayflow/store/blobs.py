@@ -1,10 +1,8 @@
 """Artifacts of one run: small ones within their record, large ones as files of their own, named by the digest of their bytes.
 
 On a local root a blob is mapped, privately and writably: loading a gigabyte costs no copy, and what a step changes in it never
-reaches the file. Digests are verified on reading, except where the file is as this machine wrote it since it was booted: the
-writer leaves a *stamp* (boot id, inode, size, mtime) in an extended attribute of the file and in this process's memory. A
-stamped file is dated 2 s back, so that a later write changes its mtime however coarse the clock of mtimes is. Where a file system
-takes no such attributes, blobs are verified: 0.1 to 0.15 s a GiB.
+reaches the file. Digests are verified on reading, except where the file is as this machine wrote it since it was booted (see
+`stamps`): 0.1 to 0.15 s a GiB.
 
 Blobs below 1 MiB are read, not mapped: a process may have only 65,530 mappings (vm.max_map_count), and a join may load
 100,000 splits.
@@ -17,7 +15,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 from blake3 import blake3
@@ -26,10 +23,12 @@ from rayflow.model.errors import RayflowException, StoreCorrupt, StoreMissing, S
 from rayflow.model.layout import RunLayout
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
-from rayflow.store import slices
+from rayflow.store import datasets, slices
 from rayflow.store.codecs import Encoded, decode, encode
+from rayflow.store.datasets import Place
 from rayflow.store.local import LocalStore, fault
 from rayflow.store.mapped import holds, note_mapping, path_behind
+from rayflow.store.stamps import is_as_written, stamp
 
 INLINE_NBYTES = 32 * 1024
 """What encodes to no more than this lies in the record itself."""
@@ -41,16 +40,10 @@ _TOGETHER, _TOGETHER_NBYTES = 64, 64 << 20
 _PARTS_TOGETHER = 16
 _THREADED_HASH_NBYTES = 4 << 20
 _HASH_BESIDE_NBYTES = 16 << 20
-_DATED_BACK_NS = 2_000_000_000
-"""More than the coarsest clock of mtimes."""
-
-_STAMP = "user.rayflow.stamp"
-_IMMUTABLE = frozenset({"json", "text", "bytes", "range", "sliced"})
+_IMMUTABLE = frozenset({"json", "text", "bytes", "range", "sliced", "dataset"})
 """Codecs whose values never share the memory that they are decoded from."""
 
 _TABLE_EXTENSIONS = frozenset({".arrow", ".parquet"})
-
-_stamps: dict[str, str] = {}
 
 Lend = Callable[[], "bytearray | memoryview | None"]
 """Gives the bytes of a blob without the store, the caller's own to change where they are writable; None where they are lost."""
@@ -75,6 +68,7 @@ class Blobs:
         self._layout = RunLayout(flow, run)
         self._tables = tables or ("arrow" if store.can_append else "parquet")
         self._by_value_modules = by_value_modules
+        self._place = Place(store, self._layout)
         self._put: set[str] = set()
         self._lent: Mapping[str, Lend] = {}
 
@@ -123,6 +117,8 @@ class Blobs:
             if other in stored:
                 stored[name] = stored[other]
                 continue
+            if skips_unserializable and datasets.is_dataset(value):
+                continue  # what a failed attempt left is not computed
             try:
                 encoded = value if isinstance(value, (Artifact, Encoded)) else self.encode(name, value)
             except RayflowException as error:
@@ -186,7 +182,7 @@ class Blobs:
 
     def encode(self, name: str, value: object) -> Encoded:
         """A value as `put` would store it. Raises `ArtifactUnserializable`."""
-        return encode(value, name=name, tables=self._tables, by_value_modules=self._by_value_modules)
+        return encode(value, name=name, tables=self._tables, by_value_modules=self._by_value_modules, place=self._place)
 
     def is_same(self, artifact: Artifact, name: str, value: object) -> bool:
         """Whether `put` would describe this value (perhaps one that was loaded, and changed since) as this artifact."""
@@ -205,8 +201,10 @@ class Blobs:
         it needs is missing. What a caller changes in the value is seen by no other."""
         if artifact.inline is not None:
             buffer = artifact.inline if artifact.codec in _IMMUTABLE else bytearray(artifact.inline)
-            return decode(artifact.codec, buffer, name=name)
-        return decode(artifact.codec, self.read(artifact, name), name=name)
+        else:
+            buffer = self.read(artifact, name)
+        value = decode(artifact.codec, buffer, name=name)
+        return datasets.opened(value, self._store, name) if isinstance(value, datasets.Manifest) else value
 
     def read(self, artifact: Artifact, name: str = "") -> bytes | bytearray | memoryview:
         """The verified bytes of an artifact; a blob's are private and writable."""
@@ -325,40 +323,6 @@ def digest_of(artifact: Artifact) -> str:
 def digest_of_bytes(buffer: bytes | bytearray | memoryview) -> str:
     """The hex BLAKE3 of some bytes, on several cores where they are many."""
     return _digest([buffer], len(buffer))
-
-
-def stamp(path: str) -> None:
-    """Notes that the file, which this process wrote just now, is as it wrote it. A hint: nothing happens where it cannot be noted."""
-    try:
-        status = os.stat(path)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - _DATED_BACK_NS))
-        text = _stamp_of(os.stat(path))
-        _stamps[path] = text
-        os.setxattr(path, _STAMP, text.encode())
-    except (OSError, AttributeError):  # no extended attributes here: other processes will verify
-        return
-
-
-def is_as_written(path: str) -> bool:
-    """Whether the file is as this machine wrote it since it was booted, by its stamp. False where there is none."""
-    try:
-        now = _stamp_of(os.stat(path))
-        return _stamps.get(path) == now or os.getxattr(path, _STAMP).decode() == now
-    except (OSError, AttributeError, UnicodeDecodeError):
-        return False
-
-
-def _stamp_of(status: os.stat_result) -> str:
-    return f"{_boot_id()} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
-
-
-@lru_cache(maxsize=1)
-def _boot_id() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read().strip()
-    except OSError:
-        return f"process {os.getpid()} {time.time_ns()}"
 
 
 def _digest(chunks: Iterable[bytes | bytearray | memoryview], nbytes: int, threads: int = blake3.AUTO) -> str:

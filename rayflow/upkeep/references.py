@@ -15,6 +15,7 @@ from rayflow.model.records import Artifact, Outcome, Row, Segment
 from rayflow.store import slices
 from rayflow.store.blobs import Blobs
 from rayflow.store.checkpoints import checkpoints_below
+from rayflow.store.datasets import Manifest
 from rayflow.store.packs import Pack, digest_in
 
 _MAX_PACKS = 4
@@ -128,6 +129,12 @@ class Referring:
             parts = slices.decode(memoryview(Blobs(self._store, self._flow, owner).read(artifact))).parts
             for part in parts:
                 yield from self._of_artifact(owner, part, f"a part of {what}", index)
+
+        if artifact.codec == "dataset":
+            content = Blobs(self._store, self._flow, owner).read(artifact)
+            manifest = Manifest.from_bytes(memoryview(content))
+            for file in manifest.files:
+                yield Reference(f"{manifest.directory}/{file.name}", f"a file of {what}", file.nbytes, file.digest, index=index)
 
     def _of_log(self, run: str, name: str, ends: tuple[int, int], what: str) -> Iterator[Reference]:
         layout = RunLayout(self._flow, run)

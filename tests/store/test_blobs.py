@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from rayflow.model.errors import ArtifactUnserializable, StoreCorrupt, StoreMissing, UnsafeName
 from rayflow.model.records import Artifact
-from rayflow.store import LocalStore, mapped
+from rayflow.store import LocalStore, mapped, stamps
 from rayflow.store import blobs as blobs_module
 from rayflow.store.blobs import INLINE_NBYTES, Blobs, digest_of
 from rayflow.store.codecs import encode
@@ -42,7 +42,7 @@ def path_of(blobs, artifact):
 
 def unstamped(path):
     """The file as it is where nobody can leave a stamp."""
-    blobs_module._stamps.pop(path, None)
+    stamps._stamps.pop(path, None)
     if "user.rayflow.stamp" in os.listxattr(path):
         os.removexattr(path, "user.rayflow.stamp")
 
@@ -218,7 +218,7 @@ def test_another_process_of_this_machine_trusts_the_stamp(blobs, tmp_path):
         pytest.skip("this file system takes no extended attributes")
 
     done = subprocess.run(
-        [sys.executable, "-c", f"from rayflow.store.blobs import is_as_written; print(is_as_written({path!r}))"],
+        [sys.executable, "-c", f"from rayflow.store.stamps import is_as_written; print(is_as_written({path!r}))"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
 
@@ -230,7 +230,7 @@ def test_a_copied_file_is_not_trusted(blobs, tmp_path):
     path = path_of(blobs, artifact)
     subprocess.run(["cp", "--preserve=all", path, f"{path}.copy"], check=True)
 
-    assert (blobs_module.is_as_written(path), blobs_module.is_as_written(f"{path}.copy")) == (True, False)
+    assert (stamps.is_as_written(path), stamps.is_as_written(f"{path}.copy")) == (True, False)
 
 
 def test_a_blob_of_another_run_is_found_there(blobs, store):

@@ -90,7 +90,7 @@ def _artifact_line(task: Task, name: str, most_nbytes: int) -> str:
         return name
     if artifact.size > most_nbytes:
         return f"{name} [size: {artifact.size} type: <class '{artifact.type}'>] = {_TOO_LARGE}"
-    if artifact.encoding.startswith("custom:"):  # whose serializer need not be here
+    if artifact.encoding == "dataset" or artifact.encoding.startswith("custom:"):  # whose serializer need not be here
         return f"{name} [size: {artifact.size} type: <class '{artifact.type}'>] = {artifact.preview}"
     value = artifact.data
     shown = "\n".join(map(harmless, str(value).split("\n")))

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rayflow.model.errors import StoreCorrupt, UserError
 from rayflow.store.codecs import declared, pickles, plain
 from rayflow.store.codecs.preview import preview_of, type_name
+
+if TYPE_CHECKING:
+    from rayflow.store.datasets import Place
 
 Chunk = bytes | memoryview
 """A piece of an encoded value."""
@@ -22,19 +25,23 @@ Chunk = bytes | memoryview
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to encode. `tables`: "arrow" or "parquet". Classes and functions of `by_value_modules` (and of `__main__`) travel with
-    the value, since another process may not be able to import them. `name` is the artifact's, for messages."""
+    the value, since another process may not be able to import them. `name` is the artifact's, for messages; `place` where values that
+    are directories are written."""
 
     name: str = ""
     tables: str = "arrow"
     by_value_modules: frozenset[str] = frozenset()
+    place: Place | None = None
 
 
 class Parts(NamedTuple):
-    """An encoded value: the extension of its file and its bytes in order. `codec` where it differs from who was asked."""
+    """An encoded value: the extension of its file and its bytes in order. `codec` where it differs from who was asked, `preview` where the
+    value itself is not to be looked at."""
 
     extension: str
     chunks: Iterable[bytes | bytearray | memoryview]
     codec: str = ""
+    preview: str = ""
 
 
 class Codec(Protocol):
@@ -76,6 +83,7 @@ _LIBRARIES = {
     "pyarrow": "rayflow.store.codecs.tables",
     "pandas": "rayflow.store.codecs.frames",
     "polars": "rayflow.store.codecs.frames",
+    "ray": "rayflow.store.datasets",
 }
 """Top module of a type -> the module here whose `encode(value, options)` knows it."""
 
@@ -88,6 +96,7 @@ _DECODER_MODULES = {
     "arrow": "rayflow.store.codecs.tables",
     "parquet": "rayflow.store.codecs.tables",
     "sliced": "rayflow.store.slices",
+    "dataset": "rayflow.store.datasets",
 }
 _registered: list[tuple[int, Codec]] = []
 
@@ -112,7 +121,14 @@ def claims() -> Callable[[object], bool] | None:
     return lambda value: any(codec.claims(value) for _, codec in _registered) or foreign.claimant(value, is_plain=True) is not None
 
 
-def encode(value: object, *, name: str = "", tables: str = "arrow", by_value_modules: frozenset[str] = frozenset()) -> Encoded:
+def encode(
+    value: object,
+    *,
+    name: str = "",
+    tables: str = "arrow",
+    by_value_modules: frozenset[str] = frozenset(),
+    place: Place | None = None,
+) -> Encoded:
     """`value` as bytes. Raises `ArtifactUnserializable`, which names the attribute at fault."""
     kind = type(value)
     plainly = None if _registered or declared.types else plain.ENCODERS.get(kind)
@@ -121,10 +137,10 @@ def encode(value: object, *, name: str = "", tables: str = "arrow", by_value_mod
         if found is not None:
             codec, extension, content = found
             return Encoded(codec, type_name(kind), preview_of(value), len(content), extension, [content])
-    codec, parts = _parts_of(value, Options(name, tables, by_value_modules))
+    codec, parts = _parts_of(value, Options(name, tables, by_value_modules, place))
     chunks: list[Chunk] = [chunk if isinstance(chunk, bytes) else memoryview(chunk).cast("B") for chunk in parts.chunks if len(chunk)]
     nbytes = sum(map(len, chunks))
-    return Encoded(parts.codec or codec, type_name(kind), preview_of(value), nbytes, parts.extension, chunks)
+    return Encoded(parts.codec or codec, type_name(kind), parts.preview or preview_of(value), nbytes, parts.extension, chunks)
 
 
 def decode(codec: str, buffer: bytes | bytearray | memoryview, *, name: str = "") -> Any:

@@ -15,8 +15,8 @@ from blake3 import blake3
 from rayflow.model.errors import StoreCorrupt
 from rayflow.model.layout import RunLayout, safe_name
 from rayflow.model.ports import Store
-from rayflow.store.blobs import stamp
 from rayflow.store.codecs.registry import Chunk
+from rayflow.store.stamps import stamp
 
 _SMALL_BATCH_ROWS = 4_096
 _MAX_COPIED_NBYTES = 256 << 20

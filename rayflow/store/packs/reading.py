@@ -12,10 +12,11 @@ from typing import Any
 from rayflow.model.errors import RayflowNotFound, StoreCorrupt
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact, LogSpan, Row, Status
-from rayflow.store.blobs import digest_of_bytes, is_as_written, map_file
+from rayflow.store.blobs import digest_of_bytes, map_file
 from rayflow.store.codecs import decode, encode
 from rayflow.store.packs.described import BOOKKEEPING, TYPE_KEY, artifact_from
 from rayflow.store.packs.merging import DIGEST_DIGITS
+from rayflow.store.stamps import is_as_written
 
 Load = Callable[[Artifact, str], Any]
 """`Blobs.load`."""
@@ -107,7 +108,7 @@ class Pack:
             column = self._table.column(name).combine_chunks()
             blobs, codecs = column.field("blob").to_pylist(), column.field("codec").to_pylist()
             for position, (blob, codec) in enumerate(zip(blobs, codecs, strict=True)):
-                artifact = artifact_from(column[position].as_py()) if blob is not None or codec == "sliced" else None
+                artifact = artifact_from(column[position].as_py()) if blob is not None or codec in ("sliced", "dataset") else None
                 if artifact is not None:
                     yield position, name, artifact
 

@@ -22,7 +22,12 @@ except ImportError:  # Airflow 2
     from airflow.triggers.temporal import TimeDeltaTrigger
 
 DEPLOYED: dict[str, Any] = {}
-FAILED = ("Failed", "ValidationFailed")
+
+
+def has_failed(status: dict[str, Any]) -> bool:
+    """Whether the RayJob has ended without success, which is both words: a job that was stopped is complete, too."""
+    deployment, job = status.get("jobDeploymentStatus"), status.get("jobStatus")
+    return job == "STOPPED" or deployment in ("Failed", "ValidationFailed") or (deployment == "Complete" and job != "SUCCEEDED")
 
 
 def rayjobs() -> Any:
@@ -47,19 +52,19 @@ class RayJobOperator(BaseOperator):
     def execute(self, context: Any) -> None:
         run_id = self._run_id(context)
         newest = self._newest(run_id)
-        if newest is None or (newest.get("status") or {}).get("jobDeploymentStatus") in ("Complete", *FAILED):
+        if newest is None or has_failed(newest.get("status") or {}):
             self._create(run_id, f"rayflow-{run_id}-{context['ti'].try_number}", context["params"])
         self.log.info("The run is %s.", run_id)
         self._wait()
 
     def look(self, context: Any, event: Any = None) -> None:
-        """Whether the RayJob has ended. Success is both words: a job that was stopped is complete, too."""
+        """Whether the RayJob has ended; else it is waited for again."""
         found = self._newest(self._run_id(context))
         if found is None:
             raise AirflowException("The RayJob was deleted before it had ended. The run can be resumed.")
         name, status = found["metadata"]["name"], found.get("status") or {}
         deployment, job = status.get("jobDeploymentStatus"), status.get("jobStatus")
-        if job == "STOPPED" or deployment in FAILED or (deployment == "Complete" and job != "SUCCEEDED"):
+        if has_failed(status):
             why = status.get("message") or status.get("reason") or "`rayflow errors` tells why"
             raise AirflowException(f"RayJob {name} ended as {deployment}, {job}: {why}")
         if deployment != "Complete":

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rayflow import DataArtifact, Flow, Run, Runner, Step, Task, metadata, namespace
 from rayflow.exception import (
+    ClusterFault,
     RayflowInvalidPathspec,
     RayflowNamespaceMismatch,
     RayflowNotFound,
@@ -43,6 +44,10 @@ USAGE = [
     _usage("dump", "Missing argument"),
     _usage("logs latest --attempt x", "'--attempt'", "x"),
     _usage("resume flow.py nope --origin-run-id latest", "invalid step name", "Valid step names include: start, end"),
+    _usage("submit", "Name a flow: rayflow submit FLOW.py"),
+    _usage("submit flow.py --on mars", "'mars' is not one of 'ray', 'kuberay'"),
+    _usage("resume latest --on ray --verify --address http://127.0.0.1:9", "--verify is of a resume that is driven here"),
+    _usage("attach", "Missing argument 'RUN'"),
     _usage("resume flow.py --run-id 12", "run-id '12' cannot be an integer"),
     _usage("diff latest", "takes 2 values"),
     _usage("code diff", "Give one run, whose code is compared with what is here, or two"),
@@ -65,6 +70,13 @@ RUNS = [
     ),
     _refused("resume flow.py --root empty", StoreMissing, "There is no rayflow root at ", "give its root with --root"),
     _refused("resume F/99999999999999999", RayflowNotFound, "There is no run"),
+    _refused("submit flow.py", UserError, "Say which cluster: --address http://HEAD:8265"),
+    _refused("submit flow.py --address http://127.0.0.1:9", ClusterFault, "Nobody answers for the Ray Jobs API at http://127.0.0.1:9"),
+    _refused("submit flow.py --address http://192.0.2.1:8265", UserError, "is a directory of this machine", "--root s3://BUCKET/PATH"),
+    _refused("submit flow.py --address http://127.0.0.1:9 --env X_TOKEN=1", UserError, "--env X_TOKEN looks like a secret"),
+    _refused("attach nope", RayflowNotFound, "There is no run 'nope'"),
+    _refused("stop nope", RayflowNotFound, "There is no run 'nope'"),
+    _refused("drive F/nope", RayflowNotFound, "Run('F/nope') does not exist"),
     _refused("code pull nope", RayflowNotFound, "There is no run 'nope'"),
     _refused("code pull latest --dir raw.bin", UserError, "raw.bin exists, and is left as it is"),
     _refused("package save no/where flow.py", UserError, "could not be written"),

@@ -22,12 +22,18 @@ def pytest_configure() -> None:
     os.environ["RAYFLOW_HOME"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-home-{os.getpid()}")
     os.environ["RAYFLOW_STATE_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-no-state-{os.getpid()}")
     os.environ["RAYFLOW_CACHE"] = os.path.join(tempfile.gettempdir(), f"rayflow-cache-{os.getpid()}")
-    os.environ["RAYFLOW_ENVIRONMENTS_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-environments-{os.getpid()}")
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # the processes of xdist share one: an environment takes seconds
+        os.environ["RAYFLOW_ENVIRONMENTS_DIR"] = os.path.join(tempfile.gettempdir(), f"rayflow-environments-{os.getpid()}")
 
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["RAYFLOW_CACHE"], ignore_errors=True)
-    shutil.rmtree(os.environ["RAYFLOW_ENVIRONMENTS_DIR"], ignore_errors=True)
+    directory = os.environ["RAYFLOW_ENVIRONMENTS_DIR"]
+    for _ in range(20 if "PYTEST_XDIST_WORKER" not in os.environ else 0):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not os.path.exists(directory):
+            break
+        time.sleep(0.1)  # a process of a test is ending, and was writing there
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -48,10 +48,10 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/flow/secrets.py": "what @secrets fetches goes there, for one step",
     "rayflow/executors/child.py": "the token by which what user code detached is found when a child ends",
     "rayflow/executors/process.py": "a child gets this process's environment, less PYTHONDONTWRITEBYTECODE",
-    "rayflow/executors/ray.py": "Ray is configured by its environment alone: authentication, bytecode of its children",
     "rayflow/executors/ray_libraries.py": "Ray Data is told by the environment alone that nobody draws its progress",
     "rayflow/executors/connecting.py": "the same, while a cluster is joined",
     "rayflow/executors/local.py": "the environment of a cluster that is started here",
+    "rayflow/submission/kuberay/api.py": "where the kubeconfig is, which the client of Kubernetes reads once",
     "rayflow/runner/runner.py": "a flow that a program runs gets the program's environment",
     "rayflow/submission/kuberay/api.py": "where the kubeconfig is: the client of Kubernetes reads it once, when it is imported",
 }

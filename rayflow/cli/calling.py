@@ -146,7 +146,7 @@ def _reporter(call: Call, options: Mapping[str, Any]) -> Generator[Reporter]:
         yield NotebookReporter(call.out, call.err)
         return
     if call.is_live and options["executor"] != "inline":
-        from rayflow.cli.commands.launching import live_reporter
+        from rayflow.cli.commands.showing import live_reporter
 
         reporter = live_reporter(call, options)
         try:

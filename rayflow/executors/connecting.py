@@ -56,7 +56,14 @@ def on_loopback(ray: Any) -> Generator[None]:
         del os.environ[LOOPBACK]
 
 
-def has_token() -> bool:
+def show_token() -> None:
+    """The user's token is shown to clusters that others run, where there is one: connecting does not do that by itself, while clusters
+    that Ray starts expect it."""
+    os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
+    reread_token()
+
+
+def _has_token() -> bool:
     """Whether the user has a token for clusters that ask for one."""
     return "RAY_AUTH_TOKEN" in os.environ or os.path.exists(
         os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.expanduser("~/.ray/auth_token")

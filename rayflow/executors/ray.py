@@ -157,13 +157,11 @@ class RayExecutor:
             self._ready.set()
 
     def _init(self, ray: Any) -> None:
-        from rayflow.executors.connecting import Admission, has_token, on_loopback, reread_token
+        from rayflow.executors.connecting import Admission, on_loopback, show_token
 
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
         if self.address is not None:
-            # Connecting does not enable token authentication by itself, while clusters that Ray starts expect it.
-            os.environ.setdefault("RAY_AUTH_MODE", "token" if has_token() else "disabled")
-            reread_token()
+            show_token()
             ray.init(address=self.address, **options)
             return
         address, token_path = (self.warm.address, self.warm.token_path) if self.warm is not None else self._own_address()

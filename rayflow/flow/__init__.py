@@ -5,6 +5,7 @@
     define -> FlowDefinition                 all of it in one value             (definition, decorators, decospec, members, graph_info)
     resolve, click_options                   the values of Parameters           (resolve, options)
     bound_class, decide, check_taken         what a worker needs for a task     (binding, transition, fanout)
+    with_environments                        which packages a step is to have   (packages)
     current                                  what running code may ask          (current)
 
 How it hangs together. `@step` and the decorators only leave data on functions. `parse` reads each file once as a syntax tree and

@@ -1,7 +1,8 @@
 """Layer 5: a run, driven. The composition root, the one loop, and the place where user code is performed.
 
 * `launch` - `run_flow` and `resume_flow`. `continuing` knows whom a run belongs to (seals, claims), `driving` performs it and records
-  its end, `assembly` puts the parts together.
+  its end, `assembly` puts the parts together. `environments` sees that steps have the Pythons that they ask for, `entering` the same on
+  other machines.
 * `conductor` - the loop: commands of the scheduler out, reports in, commits, events back. `crew` chooses the executor of a batch,
   `committer` makes group commits, `holding` keeps what is to be said after another commit, `gangs` makes what nodes say into what their
   gang says, `narrator` tells the user, `tails` follows

@@ -123,10 +123,9 @@ class RayJobs:
     def _client(self) -> Any:
         from ray.job_submission import JobSubmissionClient
 
-        from rayflow.executors.connecting import has_token, reread_token
+        from rayflow.executors.connecting import show_token
 
-        os.environ.setdefault("RAY_AUTH_MODE", "token" if has_token() else "disabled")
-        reread_token()
+        show_token()
         with _quiet():
             return JobSubmissionClient(self.options.address)
 

@@ -24,6 +24,8 @@ text, digest, directory = sys.argv[1:]
 print(Builder(directory, dict(os.environ)).python_of(parse_lock(text.encode(), digest, ""), "step 'a'"))
 """
 
+pytestmark = pytest.mark.timeout(300)  # environments are made, on machines that do other things too
+
 
 @pytest.fixture
 def place(tmp_path):

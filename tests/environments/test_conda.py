@@ -36,6 +36,8 @@ fi
 {uv} pip install --quiet --python "$prefix/bin/python" more-itertools==8.14.0
 """
 
+pytestmark = pytest.mark.timeout(300)  # environments are made, on machines that do other things too
+
 
 @pytest.fixture
 def notes(tmp_path):

@@ -15,6 +15,8 @@ from rayflow.upkeep import plan_gc, plan_rm, verify_run
 from tests.upkeep.conftest import Garden
 from tests.upkeep.packed import Packed
 
+pytestmark = pytest.mark.timeout(300)  # environments are made, on machines that do other things too
+
 
 def run(garden: Garden) -> str:
     kept = {"environments_dir": os.environ["RAYFLOW_ENVIRONMENTS_DIR"], "environ": dict(os.environ)}

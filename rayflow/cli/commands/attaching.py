@@ -64,7 +64,7 @@ def followed(call: Call, options: Mapping[str, Any], root_url: str, name: str) -
     is_live = call.is_live and not options["quiet"] and not options["json"]
     if not is_live:
         return _told(call, options, run, _reporter(call, options))
-    from rayflow.cli.commands.launching import live_reporter
+    from rayflow.cli.commands.showing import live_reporter
 
     facts = run.handle.record.facts.get("submitted_to", {})
     reporter = live_reporter(call, {**options, "address": facts.get("address"), "executor": "ray" if facts else "auto"})

@@ -11,6 +11,7 @@ import click
 
 from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.commands.describing import validate
+from rayflow.cli.commands.showing import live_reporter
 from rayflow.cli.commands.submitting import submission_options, submitted
 from rayflow.cli.options import launch_options, shared_options, stated, without
 from rayflow.cli.suggest import listed, nearest
@@ -19,7 +20,6 @@ from rayflow.runtime.notices import Reporter
 from rayflow.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from rayflow.cli.reporting.live import LiveReporter
     from rayflow.flow.definition import FlowDefinition
     from rayflow.runtime.launch import Recorded
 
@@ -186,18 +186,6 @@ def _live(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Rep
         return launch(reporter)
     finally:
         reporter.close()
-
-
-def live_reporter(call: Call, options: Mapping[str, Any]) -> LiveReporter:
-    """The live view of a run with these options, on stderr. To be closed, however the run ends."""
-    from rich.console import Console
-
-    from rayflow import __version__
-    from rayflow.cli.reporting.live import LiveReporter
-
-    console = Console(file=call.err, markup=False, emoji=False, highlight=False)
-    facts = options["address"] or "" if options["executor"] in (None, "auto", "ray") else options["executor"]
-    return LiveReporter(console, call.prompt, facts=facts, version=__version__, is_verbose=options["verbose"])
 
 
 def _is_on_command_line(name: str) -> bool:

@@ -53,7 +53,6 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "rayflow/executors/local.py": "the environment of a cluster that is started here",
     "rayflow/submission/kuberay/api.py": "where the kubeconfig is, which the client of Kubernetes reads once",
     "rayflow/runner/runner.py": "a flow that a program runs gets the program's environment",
-    "rayflow/submission/kuberay/api.py": "where the kubeconfig is: the client of Kubernetes reads it once, when it is imported",
 }
 
 NAMES_THAT_SAY_IT = {

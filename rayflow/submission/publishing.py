@@ -6,7 +6,7 @@ Where something fails on the way, nothing stands under the name, and `gc` takes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rayflow.catalog.deployed import Deployed, authorized_token, deployed_as, note
@@ -45,7 +45,6 @@ class Published:
     deployment: Deployment
     export: Export
     deployed: Deployed
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def publish(publication: Publication) -> Published:
@@ -88,8 +87,6 @@ def found(store: Store, flow: str, scheduler: str, name: str) -> Deployed:
 
 def withdraw(store: Store, deployed: Deployed, user: str, token: str | None, remove: Callable[[Deployed], None]) -> None:
     """Has `remove` take it from its scheduler, and its name away. UserError where it is another user's, and the token is not given."""
-    from dataclasses import replace
-
     authorized_token(deployed, deployed.name, user, token)
     remove(deployed)
     note(store, replace(deployed, digest=None, user=user))

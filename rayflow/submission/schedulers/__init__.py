@@ -3,6 +3,7 @@
 * `shipment` - `Shipment`, what every export is made of: a stored deployment, its digest, the root; and `Export`, what comes out.
 * `argo`, `airflow`, `stepfunctions`, `kubecron`, `crontab` - one scheduler each: `export(shipment, ...)`. What it cannot express is
   refused, by the name that the flow has for it.
+* `live` - what is asked of a scheduler that is told and asked from here (`argo_live`, `stepfunctions_live`).
 * `airflow_operator` - is no part of the program: its source goes into the files for Airflow.
 
 A whole run is one RayJob (or one local process): steps are Ray's, and `@retry` is rayflow's. What a scheduler tries again starts another

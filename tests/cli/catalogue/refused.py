@@ -80,6 +80,7 @@ DECORATORS = [
     ),
     _decorated("twice", DuplicateStepDecoratorException, "has the decorator @retry more than once", "@retry\n@retry"),
     _decorated("too many retries", InvalidDecoratorAttribute, "The maximum number of retries is @retry(times=4)", "@retry(times=5)"),
+    _decorated("no checkpoint kept", InvalidDecoratorAttribute, "has keep=0. Give a whole number from 1 on", "@checkpoint(keep=0)"),
     _decorated("no time", InvalidDecoratorAttribute, "Specify a duration for @timeout", "@timeout"),
     _decorated("negative number", InvalidDecoratorAttribute, "has cpu=-1", "@resources(cpu=-1)"),
     _decorated("@catch with an expression", InvalidDecoratorAttribute, "Give the name of an artifact", "@catch(var='a b')"),

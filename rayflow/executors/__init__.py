@@ -4,7 +4,8 @@
 * `process` - child processes of this machine, reused: lone tasks before Ray is there, flows that never need Ray.
 * `ray` - the product. The only module that imports ray. A batch is one Ray task that streams its reports. The cluster is an existing one,
   or one for the run alone, or the warm one: `warm` says how it is found, lent and ended, `keeper` is the process that keeps it,
-  `local` a cluster as a child process (of either), `connecting` what Ray must be told to join it.
+  `local` a cluster as a child process (of either), `connecting` what Ray must be told to join it. `room` says what fits a cluster, node
+  by node, now and when it has grown; `ray_cluster` asks Ray for its nodes.
 
 All perform the same entry, named by the composition root ("rayflow.runtime.worker:perform"), since a lower layer may not import it.
 

@@ -102,6 +102,8 @@ def submitted(flow_call: FlowCall, options: Mapping[str, Any], record: Record, o
     from rayflow.submission.claiming import Request, absolute_root, named_environ, submit
 
     call = flow_call.call
+    if options["executor"] in ("process", "inline"):
+        raise UsageError(f"--executor {options['executor']} is of a run that is driven here: what is submitted is performed by Ray.")
     is_for_programs = options["json"] or options["dry_run"]
     if not is_for_programs:
         flow_call.greet(options)

@@ -47,6 +47,7 @@ USAGE = [
     _usage("submit", "Name a flow: rayflow submit FLOW.py"),
     _usage("submit flow.py --on mars", "'mars' is not one of 'ray', 'kuberay'"),
     _usage("resume latest --on ray --verify --address http://127.0.0.1:9", "--verify is of a resume that is driven here"),
+    _usage("submit flow.py --executor inline --address http://127.0.0.1:9", "--executor inline is of a run that is driven here"),
     _usage("attach", "Missing argument 'RUN'"),
     _usage("resume flow.py --run-id 12", "run-id '12' cannot be an integer"),
     _usage("diff latest", "takes 2 values"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rayflow.catalog.index import note_end
+from rayflow.catalog.ownership import last_epoch
 from rayflow.catalog.reading import Ending, write_ending
 from rayflow.catalog.run import RunRecord
 from rayflow.catalog.takeover import take_over
@@ -47,19 +48,28 @@ class Request:
         )
 
 
-def submit(request: Request, record: Callable[[], Recorded]) -> RunRecord:
+@dataclass(frozen=True)
+class Submitted:
+    """A run that was submitted. `epoch`: its last driver before that; 0 where it never had one."""
+
+    record: RunRecord
+    epoch: int
+
+
+def submit(request: Request, record: Callable[[], Recorded]) -> Submitted:
     """Checks, has `record` record the run, and submits it. What the platform refuses leaves no run behind; where it fails after that, the
     run is recorded as failed, so that nobody waits for it. Raises what the platform raises."""
     request.platform.check(request.job(request.settings.run_id or ANY_RUN))
     recorded = record()
     job = request.job(recorded.record.run_id)
+    epoch = 0 if recorded.is_new else last_epoch(recorded.store, recorded.record.layout)
     try:
         request.platform.submit(job)
     except RayflowException as fault:
         if isinstance(fault, UserError) or not _has_arrived(request.platform, job.id):
             _note_failure(recorded.store, recorded.record, f"It could not be submitted. {fault}")
             raise
-    return recorded.record
+    return Submitted(recorded.record, epoch)
 
 
 def _has_arrived(platform: Platform, job_id: str) -> bool:

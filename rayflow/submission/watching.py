@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from rayflow.catalog.ownership import last_epoch
 from rayflow.catalog.reading import Ending, OpenedRun
 from rayflow.client.following import LogFollower
 from rayflow.client.runs import Run
@@ -35,6 +36,14 @@ from rayflow.runtime.notices import (
 
 _LOOK_S = 0.2
 _LOOK_FOR_DRIVER_S = 5.0
+
+
+def wait_for_driver(run: Run, epoch: int, is_over: Callable[[], bool]) -> None:
+    """Returns when a driver later than `epoch` has begun, or none will: what is recorded of the run until then is of an earlier one."""
+    handle = run.handle
+    while last_epoch(handle.store, handle.layout) <= epoch and not is_over():
+        time.sleep(_LOOK_FOR_DRIVER_S / 5)
+    handle.look()
 
 
 @dataclass

@@ -12,16 +12,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import ray
 
+from rayflow.catalog.reading import Ending, write_ending
+from rayflow.catalog.takeover import take_over
 from rayflow.cli.commands.call import Call
 from rayflow.cli.main import run_program
 from rayflow.cli.reporting.prompt import Prompt
 from rayflow.cli.settings import Surroundings
 from rayflow.client.roots import root_at
 from rayflow.client.runs import Run
+from rayflow.model.records import Outcome
 from tests.submission.jobs_api import JobsApi, jobs_api
 
 FLOW = """
@@ -220,6 +224,26 @@ def test_a_run_is_submitted_once_and_again_when_its_job_is_over(desk: Desk):
 
     assert (once, again.code, desk.api.jobs["rayflow-n1"]["status"]) == (["POST"], 0, "PENDING")
     assert (other.code, "Run id 'n1' exists with other code or parameters" in other.err) == (2, True)
+
+
+def test_who_submits_a_run_again_waits_for_its_new_driver_and_not_for_what_the_old_one_recorded(desk: Desk):
+    desk.api.refusals = [(500, "no space left")]
+    desk.submit("--detach", "--run-id", "n1")
+    handle = desk.run("n1").handle
+
+    def drive() -> None:
+        while not desk.api.jobs:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        epoch = take_over(handle.store, handle.layout).epoch
+        write_ending(handle.store, handle.layout, Ending(Outcome.SUCCEEDED, "", 1, epoch=epoch))
+
+    driver = Thread(target=drive)
+    driver.start()
+    followed = desk.submit("--run-id", "n1")
+    driver.join()
+
+    assert (followed.code, followed.out.splitlines()[-1].endswith("Done!")) == (0, True)
 
 
 def test_a_run_that_nobody_drives_is_told_with_what_its_job_said(desk: Desk, monkeypatch):

@@ -58,18 +58,18 @@ def stop_command(call: Call) -> click.Command:
     return click.Command("stop", callback=run, params=[click.Argument(["run"], metavar="RUN"), root_option()], help=_STOP_HELP)
 
 
-def followed(call: Call, options: Mapping[str, Any], root_url: str, name: str) -> int:
-    """Tells the run to its end; the exit code."""
+def followed(call: Call, options: Mapping[str, Any], root_url: str, name: str, epoch: int = 0) -> int:
+    """Tells the run to its end; the exit code. `epoch`: the driver after which another was asked for."""
     run = place_named(root_url, name).run
     is_live = call.is_live and not options["quiet"] and not options["json"]
     if not is_live:
-        return _told(call, options, run, _reporter(call, options))
+        return _told(call, run, _reporter(call, options), epoch)
     from rayflow.cli.commands.showing import live_reporter
 
     facts = run.handle.record.facts.get("submitted_to", {})
     reporter = live_reporter(call, {**options, "address": facts.get("address"), "executor": "ray" if facts else "auto"})
     try:
-        return _told(call, options, run, reporter)
+        return _told(call, run, reporter, epoch)
     finally:
         reporter.close()
 
@@ -84,12 +84,14 @@ def _reporter(call: Call, options: Mapping[str, Any]) -> Reporter:
     return PlainReporter(call.out, call.err, call.prompt, is_verbose=options["verbose"])
 
 
-def _told(call: Call, options: Mapping[str, Any], run: Run, reporter: Reporter) -> int:
-    from rayflow.submission.watching import Watch
+def _told(call: Call, run: Run, reporter: Reporter, epoch: int) -> int:
+    from rayflow.submission.watching import Watch, wait_for_driver
 
     platform = platform_of_run(run)
     driver = _Driver(platform, run)
     try:
+        if epoch:
+            wait_for_driver(run, epoch, driver.is_over)
         outcome = Watch(run, reporter, driver.is_over, lambda: driver.waits_for).follow()
     except KeyboardInterrupt:
         again = call.prompt.of_run("attach", run.id)

@@ -116,14 +116,15 @@ def submitted(flow_call: FlowCall, options: Mapping[str, Any], record: Record, o
     settings = replace(settings, root=absolute_root(settings.root), executor="ray", address=None, platform=platform.facts)
     told = PlainReporter(call.err, call.err, call.prompt)  # what is included, what is warned of
     request = Request(definition, settings, platform, named_environ(options["env"], call.surroundings.environ))
-    run = submit(request, lambda: record(definition, settings, told))
+    done = submit(request, lambda: record(definition, settings, told))
+    run = done.record
     write_marker_files(settings, run, settings.root)
     _tell_submitted(flow_call, options, platform, run.flow, run.run_id)
     if options["detach"]:
         return 0
     from rayflow.cli.commands.attaching import followed
 
-    return followed(call, options, settings.root, f"{run.flow}/{run.run_id}")
+    return followed(call, options, settings.root, f"{run.flow}/{run.run_id}", done.epoch)
 
 
 def _tell_submitted(flow_call: FlowCall, options: Mapping[str, Any], platform: Platform, flow: str, run_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import socket
 import threading
 import time
 from itertools import pairwise
@@ -15,6 +16,7 @@ import pytest
 
 from rayflow.executors.inline import InlineExecutor
 from rayflow.executors.process import ProcessExecutor
+from rayflow.executors.progress import ProgressWord
 from rayflow.executors.ray import RayExecutor
 from rayflow.model.records import FailureKind
 from rayflow.model.reports import BatchOver, BatchStarted, WorkerDied
@@ -234,6 +236,53 @@ def test_what_has_not_begun_is_never_cancelled_by_ray_and_killed_once_it_has(tmp
 
     ray.items.append([BatchStarted(1, 0, "elsewhere")])
     executor.poll(0)
+    assert (len(ray.words), ray.cancelled) == (1, [True])
+
+
+def test_a_worker_of_this_machine_is_killed_without_ray_when_its_word_says_that_it_is_at_the_batch(tmp_path, monkeypatch):
+    """Ray would abort this process where the batch is just ending: see `RayExecutor._kill`."""
+    ray, is_there, killed = Stream(), threading.Event(), []
+    is_there.set()
+    monkeypatch.setattr("rayflow.executors.ray._cluster_words", lambda: SimpleNamespace(_internal_kv_put=ray._internal_kv_put))
+    monkeypatch.setattr("rayflow.executors.ray.os.kill", lambda pid, number: killed.append((pid, number)))
+    executor = RayExecutor(
+        executor_acts.ENTRY, progress_dir=str(tmp_path), _ray=ray, _perform=ray, _ready=is_there, _boot=threading.Thread()
+    )
+    stage = Stage(executor, str(tmp_path))
+    stage.submit(1, range(3))
+    word = ProgressWord(str(tmp_path / "77"))
+    ray.items.append([BatchStarted(1, 77, socket.gethostname(), progress=word.path)])
+    executor.poll(0)
+
+    executor.cancel(1, is_hard=True)
+    ray.items.append([])
+    executor.poll(0)
+    between = (list(killed), ray.cancelled)
+    word.set(1, 0, 0)
+    ray.items.append([])
+    executor.poll(0)
+
+    assert (between, killed, ray.cancelled) == (([], []), [(77, signal.SIGKILL)], [])
+
+
+def test_a_worker_that_is_at_no_task_for_long_is_cancelled_by_ray(tmp_path, monkeypatch):
+    ray, is_there = Stream(), threading.Event()
+    is_there.set()
+    monkeypatch.setattr("rayflow.executors.ray._cluster_words", lambda: SimpleNamespace(_internal_kv_put=ray._internal_kv_put))
+    monkeypatch.setattr("rayflow.executors.ray._ENDING_S", 0.05)
+    executor = RayExecutor(
+        executor_acts.ENTRY, progress_dir=str(tmp_path), _ray=ray, _perform=ray, _ready=is_there, _boot=threading.Thread()
+    )
+    stage = Stage(executor, str(tmp_path))
+    stage.submit(1, range(3))
+    ray.items.append([BatchStarted(1, 77, socket.gethostname(), progress=ProgressWord(str(tmp_path / "77")).path)])
+    executor.poll(0)
+
+    executor.cancel(1, is_hard=True)
+    time.sleep(0.1)
+    ray.items.append([])
+    executor.poll(0)
+
     assert (len(ray.words), ray.cancelled) == (1, [True])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rayflow.catalog.index import note_end
 from rayflow.catalog.ownership import last_epoch
-from rayflow.catalog.reading import Ending, write_ending
+from rayflow.catalog.reading import Ending, read_ending, write_ending
 from rayflow.catalog.run import RunRecord
 from rayflow.catalog.takeover import take_over
 from rayflow.flow.definition import FlowDefinition
@@ -23,6 +23,8 @@ from rayflow.submission.job import DriverJob, JobStatus, Platform
 
 ANY_RUN = "0" * 16
 """Stands for the id of a run that has none yet: as long as those that are given out."""
+_ENDING_S = 30.0
+"""What a job gets to end after its driver has recorded the end of the run."""
 _SECRET_WORDS = ("SECRET", "PASSWORD", "PASSWD", "TOKEN", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY", "CREDENTIAL")
 
 
@@ -63,6 +65,8 @@ def submit(request: Request, record: Callable[[], Recorded]) -> Submitted:
     recorded = record()
     job = request.job(recorded.record.run_id)
     epoch = 0 if recorded.is_new else last_epoch(recorded.store, recorded.record.layout)
+    if not recorded.is_new and read_ending(recorded.store, recorded.record.layout) is not None:
+        _wait_until_over(request.platform, job.id)  # the job of the driver that recorded this end may not have ended itself
     try:
         request.platform.submit(job)
     except RayflowException as fault:
@@ -70,6 +74,13 @@ def submit(request: Request, record: Callable[[], Recorded]) -> Submitted:
             _note_failure(recorded.store, recorded.record, f"It could not be submitted. {fault}")
             raise
     return Submitted(recorded.record, epoch)
+
+
+def _wait_until_over(platform: Platform, job_id: str) -> None:
+    deadline = time.monotonic() + _ENDING_S
+    with contextlib.suppress(RayflowException):
+        while not platform.state(job_id).status.is_over and time.monotonic() < deadline:
+            time.sleep(0.5)
 
 
 def _has_arrived(platform: Platform, job_id: str) -> bool:

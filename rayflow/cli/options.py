@@ -193,3 +193,15 @@ def stated(ctx: click.Context) -> dict[str, Any]:
                         decospecs += [text for text in value if text not in decospecs]
                     found.setdefault(name, value)
     return {**found, "with": tuple(decospecs)}
+
+
+def is_on_command_line(name: str) -> bool:
+    """Whether the option was given there: of this command, or before it."""
+    from click.core import ParameterSource
+
+    ctx: click.Context | None = click.get_current_context()
+    while ctx is not None:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            return True
+        ctx = ctx.parent
+    return False

@@ -13,7 +13,7 @@ from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.commands.describing import validate
 from rayflow.cli.commands.showing import live_reporter
 from rayflow.cli.commands.submitting import submission_options, submitted
-from rayflow.cli.options import launch_options, shared_options, stated, without
+from rayflow.cli.options import is_on_command_line, launch_options, shared_options, stated, without
 from rayflow.cli.suggest import listed, nearest
 from rayflow.model.errors import RayflowNotFound, UsageError
 from rayflow.runtime.notices import Reporter
@@ -161,7 +161,7 @@ def _check_step(flow_call: FlowCall, step: str | None) -> None:
 def launched(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Reporter], int]) -> int:
     """Has `launch` perform a run that is told as the options say; its exit code."""
     call = flow_call.call
-    if options.get("root") and _is_on_command_line("root"):
+    if options.get("root") and is_on_command_line("root"):
         call = replace(call, prompt=replace(call.prompt, root=options["root"]))
     is_inline = options["executor"] == "inline"  # what tasks print, and the debugger's prompt, go to the terminal by themselves
     is_live = call.is_live and not is_inline and not options["quiet"] and not options["json"]
@@ -186,14 +186,3 @@ def _live(flow_call: FlowCall, options: Mapping[str, Any], launch: Callable[[Rep
         return launch(reporter)
     finally:
         reporter.close()
-
-
-def _is_on_command_line(name: str) -> bool:
-    from click.core import ParameterSource
-
-    ctx: click.Context | None = click.get_current_context()
-    while ctx is not None:
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            return True
-        ctx = ctx.parent
-    return False

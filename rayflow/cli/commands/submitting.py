@@ -13,7 +13,7 @@ import click
 from rayflow.cli.commands.call import Call, FlowCall
 from rayflow.cli.commands.describing import validate
 from rayflow.cli.commands.kubeoptions import kube_options, kube_options_of, refuse_kube_options
-from rayflow.cli.options import launch_options, root_option, shared_options, stated, without
+from rayflow.cli.options import is_on_command_line, launch_options, root_option, shared_options, stated, without
 from rayflow.model.errors import UsageError
 from rayflow.submission.job import Platform, job_id
 from rayflow.submission.platforms import PLATFORMS
@@ -102,7 +102,7 @@ def submitted(flow_call: FlowCall, options: Mapping[str, Any], record: Record, o
     from rayflow.submission.claiming import Request, absolute_root, named_environ, submit
 
     call = flow_call.call
-    if options["executor"] in ("process", "inline"):
+    if options["executor"] in ("process", "inline") and is_on_command_line("executor"):
         raise UsageError(f"--executor {options['executor']} is of a run that is driven here: what is submitted is performed by Ray.")
     is_for_programs = options["json"] or options["dry_run"]
     if not is_for_programs:

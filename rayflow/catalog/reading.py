@@ -75,6 +75,8 @@ class Underway:
     err_begin: int
     pid: int
     node: str
+    place: int = 0
+    """Which of the batches that wrote to that log it is: an index of `OpenedRun.begins`."""
 
 
 @dataclass
@@ -120,8 +122,8 @@ class OpenedRun:
 
     def _launched(self, event: dict[str, Any]) -> None:
         indices = IndexSet.from_json(event["idx"])
-        if event.get("log"):
-            self.begins.setdefault(event["log"], []).append((event.get("out", 0), event.get("err", 0)))
+        begins = self.begins.setdefault(event["log"], []) if event.get("log") else []
+        begins.append((event.get("out", 0), event.get("err", 0)))
         if len(indices) == 1:  # of larger batches only the worker knows which task is in progress
             underway = Underway(
                 step=event["step"],
@@ -133,6 +135,7 @@ class OpenedRun:
                 err_begin=event.get("err", 0),
                 pid=event.get("pid", 0),
                 node=event.get("node", ""),
+                place=len(begins) - 1,
             )
             self.underway[TaskKey(underway.step, indices[0], underway.lap)] = underway
 

@@ -7,7 +7,7 @@ size of out, size of err, noted about every 50 ms. A line's time is that of the 
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,5 +110,5 @@ def log_of(attempt: Attempt, stream: str, now_us: int) -> LogRange | None:
 
 def _next_begin(begins: Sequence[tuple[int, int]], underway: Underway, kind: str) -> int | None:
     """Where the worker's next batch begins in the log: its attempt is then over, though it is not recorded yet. None while it goes on."""
-    place = bisect_right(begins, (underway.out_begin, underway.err_begin))
-    return None if place == len(begins) else begins[place][0 if kind == "out" else 1]
+    place = underway.place + 1
+    return None if place >= len(begins) else begins[place][0 if kind == "out" else 1]

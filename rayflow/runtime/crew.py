@@ -115,7 +115,7 @@ class Crew:
         """How much fits where; None when nothing changed since the last call. ClusterFault when Ray did not start, or a need can
         never be met."""
         ray = self._ray
-        if ray is None or not ray.is_ready or ray.room is self._room:
+        if ray is None or not ray.is_ready or ray.room == self._room:
             return None
         if self._room is None:
             if self._is_patient and self._is_lacking(ray):

@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 import re
+import shlex
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class RayJobs:
             return
         if status is not JobStatus.GONE:  # of an earlier driver of the same run
             self._answered(lambda client: client.delete_job(job.id))
-        line = job.command.replace("python ", f"{self.options.python} ", 1)
+        line = shlex.join([self.options.python, *job.words[1:]])
         metadata = {"rayflow.run": f"{job.flow}/{job.run_id}", "rayflow.user": job.user, "rayflow.root": job.root}
         deadline = time.monotonic() + _AGENT_PATIENCE_S
         while True:

@@ -118,6 +118,16 @@ def test_a_task_is_followed_to_its_own_end(store, run):
     assert (followed.ends(), followed.out, followed.call.err.getvalue()) == (0, "one\n", "")
 
 
+@pytest.mark.parametrize("first", [b"", b"one\n"])
+def test_what_a_worker_prints_for_its_next_batch_is_not_told_as_the_last_ones(store, run, first):
+    printed(run, "start/w1", first)
+    run.launched("end", log="start/w1", out=len(first), err=0)
+    printed(run, "start/w1", b":task_name:end\ntwo\n")
+
+    assert typed(store, "latest/start", "--quiet")[1] == first.decode()
+    assert typed(store, "latest/end", "--quiet")[1] == "two\n"
+
+
 def test_further_attempts_are_followed_too(store, run):
     followed = Followed(store.url, "-f", "latest/start")
     printed(run, "start/w1", b"first\n")

@@ -173,7 +173,9 @@ def test_the_capacity_is_told_again_when_nodes_have_come_or_gone():
     told = [crew.capacity(), crew.capacity()]
 
     small.room = Room([{"CPU": 2.0}, {"CPU": 4.0}])
-    told += [crew.capacity(), crew.capacity()]
+    told.append(crew.capacity())
+    small.room = Room([{"CPU": 2.0}, {"CPU": 4.0}])  # looked at again
+    told.append(crew.capacity())
 
     assert [each and each.by_step["work"] for each in told] == [2, None, 6, None]
 

@@ -143,12 +143,12 @@ def test_rayflow_itself_is_sent_once(desk: Desk):
 def test_a_runtime_environment_and_a_python_of_ones_own_are_passed_on(desk: Desk):
     (desk.directory / "env.yaml").write_text("pip: [toolz]\nenv_vars: {A: b}\n")
 
-    desk.submit("--detach", "--runtime-env", str(desk.directory / "env.yaml"), "--python", "/opt/py/bin/python3", "--run-id", "n1")
+    desk.submit("--detach", "--runtime-env", str(desk.directory / "env.yaml"), "--python", "/opt/my py/python3", "--run-id", "n1")
 
     job = desk.api.jobs["rayflow-n1"]
     assert job["runtime_env"]["pip"] == {"packages": ["toolz"], "pip_check": False}
     assert job["runtime_env"]["env_vars"]["A"] == "b"
-    assert job["entrypoint"].startswith("/opt/py/bin/python3 -m rayflow drive ")
+    assert job["entrypoint"].startswith("'/opt/my py/python3' -m rayflow drive ")
 
 
 REFUSED = {

@@ -36,9 +36,14 @@ def load_flow(argument: str) -> type[FlowSpec]:
 
 def load_stored_flow(root_url: str, flow: str, run_id: str) -> tuple[type[FlowSpec], str]:
     """The flow class as it was when the run was started, and the digest of its package. UserError where no code was stored with it."""
+    import atexit
+    import shutil
+    import tempfile
+
     from rayflow.catalog.run import read_run
     from rayflow.client.roots import root_at
-    from rayflow.submission.unpacking import unpacked_flow
+    from rayflow.package.stored import fetch_package
+    from rayflow.runtime.compat import active, enter
 
     store = root_at(root_url).store
     record = read_run(store, flow, run_id)
@@ -47,7 +52,10 @@ def load_stored_flow(root_url: str, flow: str, run_id: str) -> tuple[type[FlowSp
             f"Run {flow}/{run_id} has no stored code: it was started from a notebook. Continue it with the flow's file: "
             f"python FLOW.py resume --origin-run-id {run_id}"
         )
-    return unpacked_flow(store, record), record.code
+    enter(record.facts.get("compat") or active())
+    directory = fetch_package(store, flow, record.code, tempfile.mkdtemp(prefix="rayflow-code-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return load_flow(f"{os.path.join(directory, record.script)}:{flow}"), record.code
 
 
 def _split(argument: str) -> tuple[str, str]:

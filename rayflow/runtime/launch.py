@@ -99,7 +99,7 @@ def record_run(definition: FlowDefinition, given: Mapping[str, Any], settings: S
         record = claim_run(store, record, is_id_given=settings.run_id is not None)
     except StoreExists:
         known = read_run(store, definition.name, record.run_id)
-        refuse_other(known, record)
+        _refuse_other(known, record)
         return Recorded(store, known, code, prepared, is_new=False)
     note_start(store, record)
     return Recorded(store, record, code, prepared, is_new=True)
@@ -176,7 +176,7 @@ def _continuing(plan: Plan, origin: OpenedRun, reporter: Reporter, *, verifies: 
 # -- the same run again: what a scheduler's retry does -----------------------------------------------------------------
 
 
-def refuse_other(known: RunRecord, wanted: RunRecord) -> None:
+def _refuse_other(known: RunRecord, wanted: RunRecord) -> None:
     """UsageError when the run of that id is another one than was asked for."""
     if known.code != wanted.code or _bytes_of(known.parameters) != _bytes_of(wanted.parameters):
         raise UsageError(

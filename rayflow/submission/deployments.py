@@ -15,7 +15,6 @@ from rayflow.model.errors import StoreExists, UsageError
 from rayflow.model.layout import safe_run_id
 from rayflow.model.ports import Store
 from rayflow.model.records import Artifact
-from rayflow.runtime.launch import refuse_other
 from rayflow.store.blobs import Blobs
 from rayflow.store.codecs import decode
 
@@ -61,10 +60,18 @@ def begun(store: Store, flow: str, digest: str, run_id: str, given: Mapping[str,
         record = claim_run(store, record, is_id_given=True)
     except StoreExists:
         known = read_run(store, flow, run_id)
-        refuse_other(known, record)
+        if known.code != record.code or _bytes_of(known.parameters) != _bytes_of(record.parameters):
+            raise UsageError(
+                f"Run id '{run_id}' exists with other code or parameters. Start the deployment under another id, or continue that run: "
+                f"rayflow resume {flow}/{run_id}."
+            ) from None
         record = known  # whoever claimed it may have been killed before it was entered in the index
     note_start(store, record)
     return record
+
+
+def _bytes_of(artifacts: Mapping[str, Artifact]) -> dict[str, tuple[bytes | None, str | None]]:
+    return {name: (artifact.inline, artifact.digest) for name, artifact in artifacts.items()}
 
 
 def _settled(artifact: Artifact, name: str) -> Any:

@@ -10,7 +10,7 @@ import tempfile
 
 from rayflow.catalog.run import RunRecord
 from rayflow.flow.flowspec import FlowSpec
-from rayflow.model.errors import RayflowException, UserError
+from rayflow.model.errors import UserError
 from rayflow.model.ports import Store
 from rayflow.package.stored import fetch_package
 from rayflow.runtime.compat import active, enter
@@ -28,7 +28,5 @@ def unpacked_flow(store: Store, record: RunRecord) -> type[FlowSpec]:
     sys.path.insert(0, directory)
     try:
         return getattr(import_file(path, module_name_of(path)), record.flow)
-    except RayflowException:
-        raise
     except Exception as error:  # importing a flow runs its user's code
         raise UserError(f"The code of {record.flow} could not be imported here. {type(error).__name__}: {error}") from error
